@@ -1,0 +1,1 @@
+"""How we get in: every OAuth and SMART byte, in both directions. It knows nothing of referrals."""

@@ -1,0 +1,166 @@
+"""Errors of the way in, each a small fact: the class is the sentence, the status and the OAuth or FHIR code.
+
+LaunchError                            shown to a person, with what to do next; never echoes what was sent
+├── UnknownIssuerError          400    before any network call
+├── LaunchRequestError          400    ``iss`` or ``launch`` missing, doubled, empty or too long
+├── StateError                  400    state missing, unknown, used, or of another browser or issuer
+├── AuthorizationRefusedError   403    the EHR said no, or its answer cannot be trusted
+├── TokenRefusedError           502    the code was not exchanged (expired, used, client not known)
+├── IdentityError               403    the id_token or ``fhirUser`` does not hold
+├── ScopeError                  403    the EHR granted too little to start
+├── EhrUnreachableError         502    discovery or token endpoint did not answer
+└── LaunchNotFoundError         404    not this browser's launch, ended, or expired
+
+EhrError                               an authorised FHIR call failed; carries ``status`` (None: no answer)
+├── EhrOutcomeUnknownError             a create was sent and no answer came: never retried blindly
+└── EhrAuthorizationEndedError         401 after one refresh: launch again
+
+BearerError                            a partner's access token does not open this: 401 or 403, raised, not rendered
+PartnerSystemError                     a partner's server did not take a delivery; ``retry_after_seconds`` if it said so
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LaunchError(Exception):
+    """The launch cannot go on. ``words`` says what happened, ``next_step`` what to do; both are constant text."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "launch"
+    words: ClassVar[str] = "This launch could not be completed."
+    next_step: ClassVar[str] = "Close this page and open the app again from the patient's chart."
+
+    def __init__(self, reason: str = "") -> None:
+        """``reason`` is a short event code for the log and audit, never a received value."""
+        super().__init__(reason or self.code)
+        self.reason = reason or self.code
+
+
+class UnknownIssuerError(LaunchError):
+    """The issuer is not on the allow-list."""
+
+    code = "unknown-issuer"
+    words = "This EHR is not registered here."
+    next_step = "Ask your health-center IT to register this EHR, then open the app again from the chart."
+
+
+class LaunchRequestError(LaunchError):
+    """``iss`` or ``launch`` is missing, doubled, empty or too long."""
+
+    code = "launch-request"
+    words = "The EHR did not send what a launch needs."
+    next_step = "Open the app from a patient's chart, not from a bookmark. If it happens again, tell your IT."
+
+
+class StateError(LaunchError):
+    """``state`` is missing, unknown, already used, or belongs to another browser or issuer."""
+
+    code = "state"
+    words = "This launch was started somewhere else, or it was already used."
+    next_step = (
+        "Open the app again from the chart. If it happens each time, choose to open it in a new window: "
+        "this browser may be blocking the cookie that a framed page needs."
+    )
+
+
+class AuthorizationRefusedError(LaunchError):
+    """The EHR answered with an error, or with something that cannot be trusted."""
+
+    status = 403
+    code = "authorization-refused"
+    words = "The EHR did not allow this app to open."
+    next_step = (
+        "Open the app again from the chart. If it is refused again, ask your IT whether your account may use it."
+    )
+
+
+class TokenRefusedError(LaunchError):
+    """The authorization code was not exchanged for a token."""
+
+    status = 502
+    code = "token-refused"
+    words = "The EHR did not complete the sign-in. The link may have expired."
+    next_step = "Open the app again from the chart."
+
+
+class IdentityError(LaunchError):
+    """The id_token or ``fhirUser`` does not hold, or the person is not staff."""
+
+    status = 403
+    code = "identity"
+    words = "The EHR did not say who you are in a way this app can trust."
+    next_step = "This app is for health-center staff. Open it again from the chart, or ask your IT."
+
+
+class ScopeError(LaunchError):
+    """Too little was granted to start."""
+
+    status = 403
+    code = "scope"
+    words = "The EHR gave this app too little access to start."
+    next_step = "Ask your IT to check the scopes that are approved for this app. They are on the registration sheet."
+
+
+class EhrUnreachableError(LaunchError):
+    """Discovery or the token endpoint did not answer."""
+
+    status = 502
+    code = "ehr-unreachable"
+    words = "The EHR did not answer."
+    next_step = "Wait a minute and open the app again from the chart. The phone list works without it."
+
+
+class LaunchNotFoundError(LaunchError):
+    """Not this browser's launch, ended, or expired: one page for all three."""
+
+    status = 404
+    code = "launch-not-found"
+    words = "Nothing to show here."
+    next_step = "Open the app again from the patient's chart."
+
+
+class EhrError(Exception):
+    """An authorised FHIR call failed. ``status`` is the HTTP status, None when no answer came."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class EhrOutcomeUnknownError(EhrError):
+    """A create was sent and no answer came. It may exist: never send it again blindly."""
+
+
+class EhrAuthorizationEndedError(EhrError):
+    """The EHR no longer accepts the session after one refresh."""
+
+
+class BearerError(Exception):
+    """A partner's token does not open this. ``status`` is 401 or 403; ``www_authenticate`` is the header to send."""
+
+    def __init__(self, status: int, www_authenticate: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.www_authenticate = www_authenticate
+        self.reason = reason
+
+
+class PartnerSystemError(Exception):
+    """A partner's server did not take it. ``is_permanent`` is true only when sending again cannot help."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        retry_after_seconds: int | None = None,
+        is_permanent: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.is_permanent = is_permanent

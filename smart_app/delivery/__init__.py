@@ -1,0 +1,1 @@
+"""Durable outbound work: claim, send, retry, give up aloud."""

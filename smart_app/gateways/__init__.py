@@ -1,0 +1,1 @@
+"""Where data leaves or enters the process: vault, EHR, partners, all through the door."""

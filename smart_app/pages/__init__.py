@@ -1,0 +1,1 @@
+"""Pages for people. A view parses, calls one workflow, renders."""

@@ -1,0 +1,328 @@
+"""The shapes by which workflows, pages, delivery and api reach gateways. ``app.py`` hands the real ones in.
+
+Vocabulary: a *payload* is a FHIR resource as a dict; a *reference* is "Type/<id>"; all times are aware UTC.
+The order of every crossing is the door's (safety section 1): write = limits, validate, label, decide, audit, store;
+read = load labels only, decide, audit, decrypt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from smart_app.policy.access import Requester
+from smart_app.policy.clinic_calendar import ClinicCalendar
+from smart_app.policy.placement import PlacementSettings
+
+Payload = dict[str, Any]
+
+
+class CaseKind(StrEnum):
+    """What opened a case. One data key per case."""
+
+    DISCLOSURE = "disclosure"
+    REFERRAL = "referral"
+    INBOUND = "inbound"
+
+
+class Place(StrEnum):
+    """Where a copy of an item lives."""
+
+    VAULT = "vault"
+    EHR = "ehr"
+    PARTNER = "partner"
+
+
+@dataclass(frozen=True)
+class PatientKey:
+    """A patient of one EHR: the same id at two EHRs is two patients (attack 10)."""
+
+    registration_id: str
+    patient_id: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One resource as the requester may see it. ``is_redacted``: elements were removed (D2, D6, D6s)."""
+
+    reference: str
+    case_id: str
+    version: int
+    etag: str
+    payload: Payload
+    is_redacted: bool = False
+    ehr_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case as a row without content. ``due_on``: the open clinic day asked for, inbound only (site's zone)."""
+
+    case_id: str
+    kind: CaseKind
+    is_open: bool
+    partner_id: str | None = None
+    due_on: date | None = None
+    needs_person: bool = False
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an inbound identifier led to before. ``is_same_body`` compares the whole body by digest."""
+
+    task_id: str
+    is_same_body: bool
+
+
+class UnitOfWork(Protocol):
+    """One transaction of one requester: vault, audit, outbox and facts commit together or not at all.
+
+    Got from ``Door.open_for``. Never call an EHR or a partner while one is open: SQLite has one writer.
+    Raises ``NothingToShowError`` wherever the decision is deny or the item is absent, with the same SQL.
+    """
+
+    @property
+    def requester(self) -> Requester: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def facts(self) -> Facts: ...
+
+    def open_case(
+        self,
+        kind: CaseKind,
+        *,
+        patient: PatientKey | None = None,
+        partner_id: str | None = None,
+        due_on: date | None = None,
+        needs_person: bool = False,
+    ) -> str:
+        """Make a case and its data key; returns the case id. The requester is its author."""
+
+    def close_case(self, case_id: str) -> None: ...
+
+    def find_cases(
+        self,
+        kind: CaseKind,
+        *,
+        patient: PatientKey | None = None,
+        partner_id: str | None = None,
+        is_open: bool | None = None,
+    ) -> list[Case]:
+        """Cases this requester may see at all (those with a resource the table permits or redacts), needs_person
+        first, then by day. One audit row names all entities."""
+
+    def create(self, payload: Payload, *, case_id: str) -> Stored:
+        """Store version 1. An id is made if absent. Raises ``UnlabelledError`` without the label set of its type."""
+
+    def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
+        """Store the next version, made by ``change`` (pure) from the whole current payload inside the door, so that
+        somebody who only sees a redacted item can still move it on without writing the redaction back. The result is
+        what this requester may see. ``if_match`` is the ETag the caller read, None when no caller sent one. Raises
+        ``PreconditionError`` when stale, ``RefusedError`` when it would lower a label or the role may not amend."""
+
+    def read(self, reference: str) -> Stored: ...
+
+    def in_case(self, case_id: str, resource_type: str) -> list[Stored]:
+        """Current versions of one type in one case, oldest first; denied ones are left out."""
+
+    def note_ehr_copy(self, reference: str, ehr_reference: str) -> None:
+        """Remember that a copy lives in the EHR as ``ehr_reference`` ("Observation/55")."""
+
+    def claim_receipt(self, client_id: str, identifiers: Sequence[str], body: bytes, task_id: str) -> Receipt | None:
+        """Idempotency by (client, Bundle.identifier) and (client, Task.identifier), HMACed. None: claimed now by
+        ``task_id``; else what claimed it before."""
+
+    def audit_refusal(self, rule: str, *, partner_id: str | None = None, reference: str | None = None) -> None:
+        """Audit a denial that a workflow decided (R16, R20): rule and opaque ids, never the value. Commits even
+        though the caller then raises."""
+
+
+class Door(Protocol):
+    """THE door."""
+
+    def open_for(self, requester: Requester, now: datetime) -> AbstractContextManager[UnitOfWork]: ...
+
+
+class Facts(Protocol):
+    """Identifier-free counts (R33): site, month, kind, outcome."""
+
+    def count(self, kind: str, outcome: str) -> None: ...
+
+
+class Outbox(Protocol):
+    """Durable outbound work, written in the commit of the resource."""
+
+    def add(self, *, kind: str, case_id: str, reference: str, partner_id: str) -> None:
+        """Queue work for ``partner_id``. ``reference`` is the Task. ``kind``: "referral" or "cancel"."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One claimed piece of work. ``lease`` fences completion: a worker that lost it changes nothing."""
+
+    change: int
+    kind: str
+    case_id: str
+    reference: str
+    attempts: int
+    lease: str
+
+
+class JobStore(Protocol):
+    """The worker's side of the outbox. Times are the database's clock."""
+
+    def claim(self, *, limit: int, lease_seconds: int) -> list[Job]: ...
+    def complete(self, job: Job, *, outcome: str) -> bool: ...
+    def retry(self, job: Job, *, delay_seconds: float, error_code: str) -> bool: ...
+    def give_up(self, job: Job, *, error_code: str) -> bool: ...
+
+
+class SendResult(StrEnum):
+    """What became of one attempt."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    NOT_RELEASED = "not-released"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class SendOutcome:
+    """``retry_after_seconds`` only where the partner said so; ``error_code`` is a short constant, never a body."""
+
+    result: SendResult
+    error_code: str = ""
+    retry_after_seconds: int | None = None
+
+
+class Sender(Protocol):
+    """Sends one job as requester ``system-delivery``: re-reads the release right before it connects (R9)."""
+
+    def send(self, job: Job, now: datetime) -> SendOutcome: ...
+
+
+@dataclass(frozen=True)
+class Partner:
+    """One DSV program, public facts only. ``fhir_address`` is None for a partner without a FHIR system.
+
+    ``says``: three sentences a clinician can say aloud. ``client_id``: its id at OUR token endpoint.
+    ``mou_*``: the agreement's dates (inclusive); ``acknowledge_minutes`` is its promise.
+    """
+
+    partner_id: str
+    name: str
+    phone: str
+    says: tuple[str, str, str]
+    who_answers: str
+    languages: tuple[str, ...]
+    hours: str
+    mou_starts_on: date
+    mou_ends_on: date
+    is_suspended: bool = False
+    acknowledge_minutes: int = 60
+    has_capacity: bool = True
+    fhir_address: str | None = None
+    token_endpoint: str | None = None
+    our_client_id: str | None = None
+    client_id: str | None = None
+
+
+class Directory(Protocol):
+    """Partners and their agreements. Public data, no patient in it."""
+
+    def partners(self) -> list[Partner]: ...
+    def partner(self, partner_id: str) -> Partner | None: ...
+    def partner_of_client(self, client_id: str) -> Partner | None: ...
+
+
+class MouGate(Protocol):
+    """Is there a current, unsuspended agreement with this partner (R19)?"""
+
+    def is_open(self, partner_id: str, now: datetime) -> bool: ...
+
+
+class WriteBackResult(StrEnum):
+    """What became of an EHR copy. Only ``SAVED`` is shown as saved."""
+
+    SAVED = "saved"
+    REFUSED = "refused"
+    LABELS_LOST = "labels-lost"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class WriteBack:
+    """``reference`` is the EHR's own "Type/<id>" when saved, or when a copy may still be there."""
+
+    result: WriteBackResult
+    reference: str | None = None
+
+
+class Ehr(Protocol):
+    """The launched EHR. Every call is one audited crossing: ``intended`` committed first, then ``outcome``."""
+
+    def launched_patient(self, requester: Requester, now: datetime) -> Payload:
+        """The Patient of this launch, labelled C|R on entry, never stored (R5)."""
+
+    def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
+        """Create, read back, compare labels and content. On mismatch the copy is deleted and the privacy officer
+        alerted (R7). Never falls back to another resource type."""
+
+    def book(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
+        """Write a neutral Appointment (R36) and read it back."""
+
+
+class Alerts(Protocol):
+    """Tells a role's own page that something needs a look; holds opaque ids only."""
+
+    def raise_alert(self, kind: str, *, reference: str | None = None) -> None: ...
+
+
+class Cipher(Protocol):
+    """Seals bytes under the master key for short-lived server-side state; ``purpose`` is bound as AAD."""
+
+    def seal(self, plaintext: bytes, *, purpose: str) -> bytes: ...
+    def open(self, sealed: bytes, *, purpose: str) -> bytes: ...
+
+
+class DemoWire(Protocol):
+    """Under ``demo`` only: what the other side says it received, byte for byte, and what others can see there."""
+
+    def ehr_writes(self) -> list[Mapping[str, Any]]: ...
+    def partner_receipts(self) -> list[Mapping[str, Any]]: ...
+    def ehr_as(self, who: str, patient_id: str) -> list[Payload]: ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """The health center as pages and workflows see it. ``organization_reference`` is "Organization/<tenant id>"."""
+
+    name: str
+    phone: str
+    time_zone: str
+    organization_reference: str
+    calendar: ClinicCalendar
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that pages and api may reach, built once by ``app.py``; got in a request by ``guards.services()``."""
+
+    product_name: str
+    public_base_url: str
+    site: Site
+    door: Door
+    ehr: Ehr
+    directory: Directory
+    mou_gate: MouGate
+    alerts: Alerts
+    placement: PlacementSettings
+    now: Callable[[], datetime]
+    demo: DemoWire | None = None
