@@ -1,9 +1,22 @@
-"""What one EHR launch told us, after it was checked. A plain frozen value; holds no token and no name."""
+"""What one EHR launch told us, after it was checked. A plain frozen value; holds no token and no name.
+
+Source: https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+_FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})")
+# Whoever signs in as one of these is not staff: a patient, a proxy, or a machine.
+STAFF_TYPES = frozenset({"Practitioner", "PractitionerRole"})
+_LAUNCH_ROLE = "launch"
+_MAX_CONTEXT_ITEMS = 50
 
 
 @dataclass(frozen=True)
@@ -13,7 +26,7 @@ class ContextReference:
     reference: str | None = None
     canonical: str | None = None
     type: str | None = None
-    role: str = "launch"
+    role: str = _LAUNCH_ROLE
 
 
 @dataclass(frozen=True)
@@ -22,9 +35,9 @@ class LaunchContext:
 
     ``launch_id``: our opaque id, the path segment of ``/v/<launch_id>/``.  ``registration_id``: key of the EHR in
     configuration.  ``fhir_base``: the issuer URL the EHR launched with.  ``fhir_user``: relative reference such as
-    "Practitioner/123".  ``patient_id``/``encounter_id``: bare ids or None.  ``granted_scopes``: as the EHR spelled them.
-    ``needs_patient_banner``: true when ``need_patient_banner`` was absent or true.  ``expires_at``: aware UTC, end of
-    the access token now held (a refresh moves it).
+    "Practitioner/123".  ``patient_id``/``encounter_id``: bare ids or None.  ``granted_scopes``: as the EHR spelled
+    them.  ``needs_patient_banner``: true when ``need_patient_banner`` was absent or true.  ``expires_at``: aware UTC,
+    end of the access token now held (a refresh moves it).
     """
 
     launch_id: str
@@ -40,3 +53,128 @@ class LaunchContext:
     intent: str | None = None
     tenant: str | None = None
     fhir_context: tuple[ContextReference, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """The context as JSON values, for the sealed row."""
+        moments = {"started_at": self.started_at.timestamp(), "expires_at": self.expires_at.timestamp()}
+        return {**asdict(self), "granted_scopes": sorted(self.granted_scopes), **moments}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LaunchContext:
+        """The context back from what ``to_json`` gave."""
+        return cls(
+            **{
+                **values,
+                "granted_scopes": frozenset(values["granted_scopes"]),
+                "started_at": datetime.fromtimestamp(values["started_at"], UTC),
+                "expires_at": datetime.fromtimestamp(values["expires_at"], UTC),
+                "fhir_context": tuple(ContextReference(**one) for one in values["fhir_context"]),
+            }
+        )
+
+    def refreshed(self, granted_scopes: frozenset[str], expires_at: datetime) -> LaunchContext:
+        """The same launch after its access token was renewed."""
+        return replace(self, granted_scopes=granted_scopes, expires_at=expires_at)
+
+
+@dataclass(frozen=True)
+class AnsweredContext:
+    """The launch context members of a token answer, each checked for its shape."""
+
+    patient_id: str | None
+    encounter_id: str | None
+    needs_patient_banner: bool
+    intent: str | None
+    tenant: str | None
+    fhir_context: tuple[ContextReference, ...]
+
+
+def parse(answer: Mapping[str, Any], fhir_base: str) -> AnsweredContext:
+    """Read the context beside an access token. An encounter counts only together with its patient.
+
+    Raises ``ValueError`` when ``patient`` or ``encounter`` is there but is no FHIR id: guessing opens a wrong chart.
+    """
+    patient_id, encounter_id = _id(answer, "patient"), _id(answer, "encounter")
+    return AnsweredContext(
+        patient_id,
+        encounter_id if patient_id is not None else None,
+        answer.get("need_patient_banner") is not False,
+        _short_text(answer.get("intent")),
+        _short_text(answer.get("tenant")),
+        _fhir_context(answer.get("fhirContext"), fhir_base),
+    )
+
+
+def parse_fhir_user(value: object, fhir_base: str) -> str:
+    """``fhirUser`` as "Type/id", from a relative reference or one inside our own FHIR base.
+
+    Raises ``ValueError`` for another server's user and for anyone who is not staff (a patient or a related person).
+    """
+    reference = relative_reference(value, fhir_base)
+    if reference is None:
+        raise ValueError("not a reference inside the FHIR base")
+    if reference.split("/")[0] not in STAFF_TYPES:
+        raise ValueError("not staff")
+    return reference
+
+
+def relative_reference(value: object, fhir_base: str) -> str | None:
+    """ "Type/id" from a relative reference, or from an absolute one inside ``fhir_base``; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    relative = value.removeprefix(fhir_base.removesuffix("/") + "/")
+    return relative if _REFERENCE.fullmatch(relative) else None
+
+
+def _id(answer: Mapping[str, Any], name: str) -> str | None:
+    value = answer.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _FHIR_ID.fullmatch(value):
+        raise ValueError(f"{name} is not an id")
+    return value
+
+
+def _short_text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 128 and value.isprintable() else None
+
+
+def _fhir_context(value: object, fhir_base: str) -> tuple[ContextReference, ...]:
+    """Items of ``fhirContext``: 2.2 objects and the bare strings of 2.0. What has no sound shape is left out."""
+    items = value[:_MAX_CONTEXT_ITEMS] if isinstance(value, list) else []
+    return tuple(item for item in (_context_item(one, fhir_base) for one in items) if item is not None)
+
+
+def _context_item(one: object, fhir_base: str) -> ContextReference | None:
+    item: Mapping[str, Any] = {"reference": one} if isinstance(one, str) else one if isinstance(one, dict) else {}
+    reference = relative_reference(item.get("reference"), fhir_base)
+    canonical, kind = _short_text(item.get("canonical")), _short_text(item.get("type"))
+    role = item.get("role", _LAUNCH_ROLE)
+    if not isinstance(role, str) or not role:
+        return None
+    if reference is None and canonical is None and "identifier" not in item:
+        return None
+    # The patient and the encounter of the launch stand in their own members; here they need another role.
+    named = reference.split("/")[0] if reference else kind
+    if role == _LAUNCH_ROLE and named in ("Patient", "Encounter"):
+        return None
+    return ContextReference(reference, canonical, kind, role)
+
+
+@dataclass(frozen=True)
+class LaunchEvent:
+    """Something worth an audit row: an event code and opaque ids, never a token, a code, an assertion or a name.
+
+    ``name`` is such as "launch-started" or "partner-token-refused"; ``reason`` a short constant code.
+    ``jti_hash`` is the SHA-256 of the assertion's id, ``address`` the caller's network address.
+    """
+
+    name: str
+    reason: str = ""
+    launch_id: str | None = None
+    registration_id: str | None = None
+    user_reference: str | None = None
+    client_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    jti_hash: str | None = None
+    address: str | None = None

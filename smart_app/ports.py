@@ -60,7 +60,8 @@ class Stored:
 
 @dataclass(frozen=True)
 class Case:
-    """One case as a row without content. ``due_on``: the open clinic day asked for, inbound only (site's zone)."""
+    """One case as a row without content. ``due_on``: the open clinic day asked for, inbound only (site's zone).
+    ``transport``: see ``Outbox.state_of``."""
 
     case_id: str
     kind: CaseKind
@@ -68,6 +69,7 @@ class Case:
     partner_id: str | None = None
     due_on: date | None = None
     needs_person: bool = False
+    transport: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,12 @@ class Outbox(Protocol):
     """Durable outbound work, written in the commit of the resource."""
 
     def add(self, *, kind: str, case_id: str, reference: str, partner_id: str) -> None:
-        """Queue work for ``partner_id``. ``reference`` is the Task. ``kind``: "referral" or "cancel"."""
+        """Queue work for ``partner_id``. ``reference`` is the Task. ``kind``: "referral" or "cancel"; a cancel first
+        empties what of this case still waits, so that a withdrawn release sends nothing more (R11)."""
+
+    def state_of(self, case_id: str) -> str | None:
+        """How far the case's send got, a transport fact of ours: "queued", "trying" (it failed at least once),
+        "delivered", "stopped" or "failed". None: nothing was queued, or the requester may not see the case."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,9 @@ class JobStore(Protocol):
     """The worker's side of the outbox. Times are the database's clock."""
 
     def claim(self, *, limit: int, lease_seconds: int) -> list[Job]: ...
+    def renew(self, job: Job, *, lease_seconds: int) -> bool:
+        """Keep a slow send's lease. False when it is lost: another worker may have it."""
+
     def complete(self, job: Job, *, outcome: str) -> bool: ...
     def retry(self, job: Job, *, delay_seconds: float, error_code: str) -> bool: ...
     def give_up(self, job: Job, *, error_code: str) -> bool: ...
@@ -279,10 +289,24 @@ class Ehr(Protocol):
         """Write a neutral Appointment (R36) and read it back."""
 
 
+class OpenAlert(Protocol):
+    """One alert nobody has closed yet. ``reference`` is "Type/<opaque id>" or None."""
+
+    @property
+    def alert_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def reference(self) -> str | None: ...
+
+
 class Alerts(Protocol):
     """Tells a role's own page that something needs a look; holds opaque ids only."""
 
     def raise_alert(self, kind: str, *, reference: str | None = None) -> None: ...
+    def open_alerts(self) -> Sequence[OpenAlert]: ...
+    def close_alert(self, alert_id: str) -> bool:
+        """Somebody has looked. False when it was closed already."""
 
 
 class Cipher(Protocol):

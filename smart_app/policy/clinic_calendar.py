@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+_LONGEST_CLOSURE_DAYS = 366
 
 
 @dataclass(frozen=True)
@@ -18,3 +22,49 @@ class ClinicCalendar:
     weekdays: frozenset[int] = frozenset({1, 2, 3, 4, 5})
     closed_on: frozenset[date] = frozenset()
     keeps_us_federal_holidays: bool = True
+
+
+@dataclass(frozen=True)
+class ClinicDay:
+    """The day asked for. ``starts_at`` and ``ends_at`` are UTC. ``is_late``: a person has to look, because the request
+    came at or after the cut-off, or on a closed day; the day itself is never moved to a later one."""
+
+    on: date
+    starts_at: datetime
+    ends_at: datetime
+    is_late: bool
+
+
+def next_open_day(calendar: ClinicCalendar, now: datetime) -> ClinicDay:
+    """The first open day after today, where "today" is the clinic's. ``now`` is aware.
+
+    Raises ValueError when ``now`` is naive or no day is open within a year.
+    """
+    if now.tzinfo is None:
+        raise ValueError("now must carry a zone")
+    zone = ZoneInfo(calendar.time_zone)
+    local = now.astimezone(zone)
+    is_late = local.time() >= calendar.cut_off or not is_open(calendar, local.date())
+    for days in range(1, _LONGEST_CLOSURE_DAYS + 1):
+        day = local.date() + timedelta(days=days)
+        if is_open(calendar, day):
+            starts_at = datetime.combine(day, calendar.opens, zone).astimezone(UTC)
+            ends_at = datetime.combine(day, calendar.closes, zone).astimezone(UTC)
+            return ClinicDay(day, starts_at, ends_at, is_late)
+    raise ValueError("the calendar has no open day within a year")
+
+
+def is_open(calendar: ClinicCalendar, day: date) -> bool:
+    """Is the clinic open on this day?"""
+    if day.isoweekday() not in calendar.weekdays or day in calendar.closed_on:
+        return False
+    return not (calendar.keeps_us_federal_holidays and day in _federal_holidays(day.year))
+
+
+@cache
+def _federal_holidays(year: int) -> frozenset[date]:
+    """US federal holidays with their observed days; New Year's Day can be observed on 31 December before."""
+    import holidays
+
+    found = holidays.country_holidays("US", years=(year, year + 1))
+    return frozenset(day for day in found if day.year == year)

@@ -1,0 +1,56 @@
+"""The Patient of a referral: an opaque identifier and the name to use, nothing else (R12). It still meets US Core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_profiles import r4, shapes
+from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles.shapes import Many, Record, Report
+from fhir_profiles.terminology import Payload, profile
+
+PROFILE = profile("referral-patient")
+LONGEST_ALIAS = 40
+
+SHAPE = Record(
+    {
+        "resourceType!": shapes.code("Patient"),
+        "id": shapes.ID,
+        "meta": shapes.meta(PROFILE),
+        "identifier!": Many(shapes.IDENTIFIER),
+        "name!": Many(Record({"use!": shapes.code("anonymous"), "given!": Many(shapes.line(LONGEST_ALIAS))})),
+        "gender!": shapes.code("unknown"),
+    }
+)
+
+
+def referral_patient(
+    *, labels: Sequence[Label], id: str | None, identifier_system: str, identifier_value: str, alias: str
+) -> Payload:
+    """The Patient under the name she wants to be called by. The identifier is made for this referral, never the EHR's.
+
+    ValueError when the alias is empty, longer than 40 characters, or not one printable line.
+    """
+    report = Report()
+    shapes.line(LONGEST_ALIAS).check(alias, "alias", report)
+    if report.issues:
+        raise ValueError("the name to use is one printable line of at most 40 characters")
+    return r4.checked(
+        {
+            "resourceType": "Patient",
+            **({"id": id} if id is not None else {}),
+            "meta": {"security": as_security(labels)},
+            "identifier": [{"system": identifier_system, "value": identifier_value}],
+            "name": [{"use": "anonymous", "given": [alias]}],
+            "gender": "unknown",
+        }
+    )
+
+
+def alias_of(payload: Payload) -> str:
+    """The name to use."""
+    return str(payload["name"][0]["given"][0])
+
+
+def rules(payload: Payload, path: str, report: Report) -> None:
+    """The shape says it all."""

@@ -1,0 +1,187 @@
+"""Profile ``release-consent``: the survivor's own release, one direction, one recipient, named items, dated (R9, R10).
+
+Parent: Gravity SDOHCC Consent; it also fits PCF Advanced, which is why ``action``, ``class``, ``code`` and
+``verification`` are absent. A: health center to program. B: program to health center. Never one "mutual" release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from fhir_profiles import dates, r4, shapes
+from fhir_profiles.security_labels import LEVELS, SENSITIVITIES, Label, as_security
+from fhir_profiles.shapes import Extensions, Many, Record, Report
+from fhir_profiles.terminology import (
+    ACT_CODE,
+    ACT_REASON,
+    CONFIDENTIALITY,
+    CONSENT_SCOPE,
+    ID_RELEASE,
+    LOINC,
+    PARTICIPATION_TYPE,
+    RELEASE_SIGNER,
+    RELEASE_TIER,
+    Payload,
+    coding,
+    concept,
+    profile,
+    reference,
+)
+
+PROFILE = profile("release-consent")
+LONGEST_DAYS = 90
+DEFAULT_DAYS = 30
+SIGNERS = ("self", "representative-not-abuser")
+TIERS = ("none", "contact", "appointment", "outcome")
+STATUSES = ("active", "inactive", "entered-in-error")
+_CATEGORIES = ((ACT_CODE, "IDSCL"), (LOINC, "59284-0"))
+_RECIPIENT = (PARTICIPATION_TYPE, "IRCP")
+_LABELS = tuple((CONFIDENTIALITY, level) for level in LEVELS) + tuple((ACT_CODE, code) for code in SENSITIVITIES)
+
+_ITEM = shapes.reference("ServiceRequest", "Task", "Appointment", absolute=True)
+_PROVISION = Record(
+    {
+        "extension": Extensions({RELEASE_TIER: Record({"valueCode!": shapes.code(*TIERS)})}),
+        "type!": shapes.code("permit"),
+        "period!": shapes.PERIOD,
+        "actor!": Many(
+            Record({"role!": shapes.concept(_RECIPIENT), "reference!": shapes.reference("Organization", urn=False)})
+        ),
+        "securityLabel!": Many(shapes.coding(*_LABELS), 1, 8),
+        "purpose!": Many(shapes.coding((ACT_REASON, "COC"), (ACT_REASON, "TREAT")), 1, 2),
+        "data!": Many(Record({"meaning!": shapes.code("instance"), "reference!": _ITEM}), 1, 8),
+    }
+)
+SHAPE = Record(
+    {
+        "resourceType!": shapes.code("Consent"),
+        "id": shapes.ID,
+        "meta": shapes.meta(PROFILE),
+        "extension!": Extensions({f"{RELEASE_SIGNER}!": Record({"valueCode!": shapes.code(*SIGNERS)})}),
+        "status!": shapes.code(*STATUSES),
+        "scope!": shapes.concept((CONSENT_SCOPE, "patient-privacy")),
+        "category!": Many(shapes.concept(*_CATEGORIES), 2, 2),
+        "patient!": shapes.reference("Patient"),
+        "dateTime!": shapes.DATE_TIME,
+        "performer!": Many(shapes.reference("Patient")),
+        "organization!": Many(shapes.reference("Organization", urn=False)),
+        "sourceReference!": Record({"type!": shapes.code("DocumentReference"), "identifier!": shapes.IDENTIFIER}),
+        "policy!": Many(Record({"uri!": shapes.URI})),
+        "provision!": _PROVISION,
+    }
+)
+
+
+def release_consent(
+    *,
+    labels: Sequence[Label],
+    id: str | None,
+    patient_reference: str,
+    from_organization: str,
+    to_organization: str,
+    item_references: Sequence[str],
+    signed_on: date,
+    starts_on: date,
+    ends_on: date,
+    signer: str,
+    source_identifier: str,
+    policy_uri: str,
+    tier: str | None = None,
+) -> Payload:
+    """The release of ``item_references`` from one Organization to one other.
+
+    ``signer`` is one of ``SIGNERS``: the alleged abuser may never sign (28 CFR 94.115). ``source_identifier`` names the
+    signed form in our own system. ``tier`` is one of ``TIERS``. Raises ValueError for more than 90 days, for an end
+    before the start, for no item, and for a signer or tier outside the lists.
+    """
+    if not 0 <= (ends_on - min(starts_on, signed_on)).days <= LONGEST_DAYS or ends_on < starts_on:
+        raise ValueError("a release lasts from 0 to 90 days (R10)")
+    if signer not in SIGNERS or (tier is not None and tier not in TIERS):
+        raise ValueError("signer or tier is not one of those allowed")
+    if not item_references or from_organization == to_organization:
+        raise ValueError("a release names its items and two organizations")
+    payload: Payload = {
+        "resourceType": "Consent",
+        **({"id": id} if id is not None else {}),
+        "meta": {"profile": [PROFILE], "security": as_security(labels)},
+        "extension": [{"url": RELEASE_SIGNER, "valueCode": signer}],
+        "status": "active",
+        "scope": concept(CONSENT_SCOPE, "patient-privacy"),
+        "category": [concept(*pair) for pair in _CATEGORIES],
+        "patient": reference(patient_reference),
+        "dateTime": dates.as_text(signed_on),
+        "performer": [reference(patient_reference)],
+        "organization": [reference(from_organization)],
+        "sourceReference": {
+            "type": "DocumentReference",
+            "identifier": {"system": ID_RELEASE, "value": source_identifier},
+        },
+        "policy": [{"uri": policy_uri}],
+        "provision": {
+            **({"extension": [{"url": RELEASE_TIER, "valueCode": tier}]} if tier is not None else {}),
+            "type": "permit",
+            "period": {"start": dates.as_text(starts_on), "end": dates.as_text(ends_on)},
+            "actor": [{"role": concept(*_RECIPIENT), "reference": reference(to_organization)}],
+            "securityLabel": [coding(CONFIDENTIALITY, "V"), coding(ACT_CODE, "SDV")],
+            "purpose": [coding(ACT_REASON, "COC")],
+            "data": [{"meaning": "instance", "reference": reference(item)} for item in item_references],
+        },
+    }
+    return r4.checked(payload)
+
+
+def discloser_of(payload: Payload) -> str:
+    """The organization that releases, "Organization/<id>"."""
+    return str(payload["organization"][0]["reference"])
+
+
+def recipient_of(payload: Payload) -> str:
+    """The organization that receives, "Organization/<id>"."""
+    return str(payload["provision"]["actor"][0]["reference"]["reference"])
+
+
+def items_of(payload: Payload) -> tuple[str, ...]:
+    """The references released."""
+    return tuple(str(item["reference"]["reference"]) for item in payload["provision"]["data"])
+
+
+def tier_of(payload: Payload) -> str:
+    """What the partner may write back under this release, one of ``TIERS``; "none" when it does not say."""
+    for extension in payload.get("provision", {}).get("extension") or []:
+        if extension.get("url") == RELEASE_TIER and extension.get("valueCode") in TIERS:
+            return str(extension["valueCode"])
+    return "none"
+
+
+def rules(payload: Payload, path: str, report: Report) -> None:
+    """Dates, direction, signer, items: what makes a release informed, dated and one-way (R10, R16)."""
+    period = payload["provision"]["period"]
+    shapes.check_period(period, f"{path}.provision.period", report)
+    signed, start = dates.first_moment(payload["dateTime"]), dates.first_moment(period["start"])
+    end = dates.last_moment(period["end"])
+    if signed > end:
+        report.add("business-rule", f"{path}.dateTime", "The release was signed after it ends.")
+    if (dates.first_moment(period["end"]) - min(signed, start)).days > LONGEST_DAYS:
+        report.add("business-rule", f"{path}.provision.period", "A release lasts 90 days at most (R10).")
+    if discloser_of(payload) == recipient_of(payload):
+        report.add("business-rule", f"{path}.provision.actor[0].reference", "Discloser and recipient are the same.")
+    if payload["performer"][0] != payload["patient"]:
+        report.add("business-rule", f"{path}.performer[0]", "The release is the patient's own.")
+    items = items_of(payload)
+    if len(set(items)) != len(items):
+        report.add("invariant", f"{path}.provision.data", "Each item may be named once.")
+    _check_labels(payload, path, report)
+
+
+def _check_labels(payload: Payload, path: str, report: Report) -> None:
+    categories = {(item["coding"][0]["system"], item["coding"][0]["code"]) for item in payload["category"]}
+    if categories != set(_CATEGORIES):
+        report.add("code-invalid", f"{path}.category", "Both categories are required.")
+    named = [(item["system"], item["code"]) for item in payload["provision"]["securityLabel"]]
+    if (ACT_CODE, "SDV") not in named:
+        report.add("business-rule", f"{path}.provision.securityLabel", "The release names what it opens: SDV.")
+    if sum(system == CONFIDENTIALITY for system, _ in named) != 1 or len(set(named)) != len(named):
+        report.add(
+            "business-rule", f"{path}.provision.securityLabel", "The release names one level and each label once."
+        )

@@ -1,0 +1,296 @@
+"""Which security labels each resource carries, how received labels are raised, and what an envelope may show.
+
+Labels are compared by ``system`` and ``code`` alone, exactly (R4 ``Meta.security``). The label sets are assigned by
+workflow, never by a code list: a list of sensitive codes misses most of what discloses (LOINC 76501-6, Z69.11, Task).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from fhir_profiles.terminology import (
+    ACT_CODE,
+    ACT_REASON,
+    ACT_US_PRIVACY_LAW,
+    CONFIDENTIALITY,
+    OBSERVATION_VALUE,
+    Payload,
+)
+
+
+class Label(NamedTuple):
+    """One security label: a code in a code system."""
+
+    system: str
+    code: str
+
+
+LEVELS = ("U", "L", "M", "N", "R", "V")  # v3-Confidentiality, weakest first
+SENSITIVITIES = frozenset({"SDV", "SEX", "VIO", "MST", "ADOL"})  # what a release has to name one by one
+SDV = Label(ACT_CODE, "SDV")
+REDACTED = Label(OBSERVATION_VALUE, "REDACTED")
+
+_REFRAINS = (Label(ACT_CODE, "NORDSCLCD"), Label(ACT_CODE, "NOREUSE"), Label(ACT_CODE, "PERSISTLABEL"))
+_TREAT, _COC = Label(ACT_REASON, "TREAT"), Label(ACT_REASON, "COC")
+_LOCIS, _CPLYCD = Label(ACT_CODE, "LOCIS"), Label(ACT_CODE, "CPLYCD")
+_PERSIST = Label(ACT_CODE, "PERSISTLABEL")
+_SOURCES = ("PATRPT", "CLINAST")
+_AGGREGATE = (
+    Label(CONFIDENTIALITY, "L"),
+    Label(OBSERVATION_VALUE, "AGGRED"),
+    Label(OBSERVATION_VALUE, "ANONYED"),
+    Label(ACT_CODE, "NORELINK"),
+    _PERSIST,
+    Label(ACT_REASON, "HPRGRP"),
+)
+
+# The closed set. Anything else counts as very restricted and sensitive (R5).
+KNOWN: frozenset[Label] = frozenset(
+    [Label(CONFIDENTIALITY, code) for code in LEVELS]
+    + [Label(ACT_CODE, code) for code in SENSITIVITIES]
+    + [Label(ACT_CODE, code) for code in ("NORDSCLCD", "NOREUSE", "PERSISTLABEL", "LOCIS", "CPLYCD", "NORELINK")]
+    + [Label(ACT_CODE, "NOPAT")]  # honoured when received; never a default (45 CFR 171.201)
+    + [Label(ACT_REASON, code) for code in ("TREAT", "COC", "HPRGRP", "HTEST")]
+    + [Label(OBSERVATION_VALUE, code) for code in (*_SOURCES, "AGGRED", "ANONYED", "REDACTED")]
+)
+
+# Labels we cannot honour while keeping a record with an audit copy: refused unless an agreement says otherwise.
+_CANNOT_KEEP = frozenset(Label(ACT_CODE, code) for code in ("DELAU", "NOPERSISTP", "NOCOLLECT"))
+
+# Old or mistaken homes of the systems; `http://hl7.org/fhir/v3/` was STU3's.
+_OLD_SYSTEMS: Mapping[str, str] = {
+    **{
+        f"http://hl7.org/fhir/v3/{name}": system
+        for name, system in (
+            ("Confidentiality", CONFIDENTIALITY),
+            ("ActCode", ACT_CODE),
+            ("ActReason", ACT_REASON),
+            ("ObservationValue", OBSERVATION_VALUE),
+        )
+    },
+    **{
+        "https" + system.removeprefix("http"): system
+        for system in (CONFIDENTIALITY, ACT_CODE, ACT_REASON, OBSERVATION_VALUE)
+    },
+    ACT_US_PRIVACY_LAW: ACT_CODE,
+}
+_RETIRED: Mapping[Label, Label] = {
+    Label(CONFIDENTIALITY, "SDV"): SDV,
+    Label(ACT_CODE, "NORDSLCD"): Label(ACT_CODE, "NORDSCLCD"),
+}
+
+# Which profile a bare resource of ours is labelled as, when nobody names one.
+_PROFILE_OF_TYPE: Mapping[str, str] = {
+    "Observation": "disclosure-observation",
+    "ServiceRequest": "referral-service-request",
+    "Task": "referral-task",
+    "Consent": "release-consent",
+    "Appointment": "proposed-appointment",
+    "Patient": "referral-patient",
+    "RelatedPerson": "referral-patient",
+    "Location": "referral-patient",
+    "Communication": "communication",
+    "Bundle": "referral-bundle",
+    "Provenance": "label-provenance",
+    "AuditEvent": "access-audit-event",
+    "MeasureReport": "program-measure-report",
+}
+
+
+def labels_for(profile_id: str, *, confidentiality: str = "V", source: str = "PATRPT") -> tuple[Label, ...]:
+    """The exact label set of a new resource of this profile.
+
+    ``confidentiality`` is "V", or "R" where the site's configuration says so; nothing patient-level goes below R.
+    ``source`` ("PATRPT" or "CLINAST") says who told it and matters for the disclosure only. KeyError for an unknown id.
+    """
+    if confidentiality not in {"V", "R"}:
+        raise ValueError("confidentiality is V or R")
+    if source not in _SOURCES:
+        raise ValueError("source is PATRPT or CLINAST")
+    level = Label(CONFIDENTIALITY, confidentiality)
+    core = (level, SDV, *_REFRAINS)
+    sets: dict[str, tuple[Label, ...]] = {
+        "disclosure-observation": (*core, _TREAT, Label(OBSERVATION_VALUE, source)),
+        "referral-service-request": (*core, _COC),
+        "referral-task": (*core, _COC),
+        "communication": (*core, _COC),
+        "proposed-appointment": (*core, _LOCIS, _COC),
+        "appointment-ehr-copy": (Label(CONFIDENTIALITY, "R"),),
+        "release-consent": (*core, _CPLYCD),
+        "referral-patient": (*core, _LOCIS),
+        "label-provenance": (level, SDV, _PERSIST),
+        "access-audit-event": (Label(CONFIDENTIALITY, "V"), SDV, _PERSIST),
+        "referral-bundle": (level,),
+        "program-measure-report": _AGGREGATE,
+    }
+    return () if profile_id in _PUBLIC else sets[profile_id]
+
+
+_PUBLIC = frozenset(
+    {
+        "partner-organization",
+        "partner-service",
+        "partner-endpoint",
+        "partnership-mou",
+        "operation-outcome",
+        "capability-statement",
+    }
+)
+
+
+def as_security(labels: Iterable[Label]) -> list[Payload]:
+    """The labels as ``meta.security``: codings without display or version."""
+    return [{"system": label.system, "code": label.code} for label in labels]
+
+
+def labels_of(payload: Payload) -> tuple[Label, ...]:
+    """The labels a payload carries, in order. A coding that is no coding becomes a label that nothing knows."""
+    meta = payload.get("meta")
+    security = meta.get("security") if isinstance(meta, dict) else None
+    if security is None:
+        return ()
+    if not isinstance(security, list):
+        return (Label("", ""),)
+    return tuple(_label(item) for item in security)
+
+
+def _label(item: object) -> Label:
+    if not isinstance(item, dict):
+        return Label("", "")
+    system, code = item.get("system"), item.get("code")
+    return Label(system if isinstance(system, str) else "", code if isinstance(code, str) else "")
+
+
+def normal(label: Label) -> Label:
+    """The label's present-day spelling: retired codes and old homes of a system are translated, all else stays."""
+    moved = Label(_OLD_SYSTEMS.get(label.system, label.system), label.code)
+    return _RETIRED.get(moved, moved)
+
+
+def level_of(labels: Iterable[Label]) -> str | None:
+    """The one confidentiality level named, None when there is none. ValueError when there are two."""
+    levels = {label.code for label in map(normal, labels) if label.system == CONFIDENTIALITY}
+    if len(levels) > 1:
+        raise ValueError("two confidentiality levels")
+    return levels.pop() if levels else None
+
+
+def is_known(labels: Iterable[Label]) -> bool:
+    """True when every label is in the closed set, spelled as it is today."""
+    return all(label in KNOWN for label in labels)
+
+
+def label_problems(payload: Payload, ours: Sequence[Label]) -> list[str]:
+    """Why these received labels cannot be accepted; empty when they can. No label at all is fine: we add ours.
+
+    A level below ours, two levels, a label that forbids keeping a record, or the mark of a redacted view are
+    problems. Unknown labels are not: they are kept and enforced as very restricted.
+    """
+    raw = labels_of(payload)
+    received = [normal(label) for label in raw]
+    levels = {label.code for label in received if label.system == CONFIDENTIALITY}
+    exact = [label for label in raw if label.system == CONFIDENTIALITY and label.code in LEVELS]
+    our_level = next((label.code for label in ours if label.system == CONFIDENTIALITY), None)
+    problems = []
+    if len(levels) > 1 or len(exact) > 1:
+        problems.append("Exactly one confidentiality code is allowed.")
+    if not levels.issubset(LEVELS):
+        problems.append("A confidentiality code is not one of the six levels.")
+    if our_level is not None and any(_is_below(code, our_level) for code in levels):
+        problems.append("The confidentiality label is below the one required here.")
+    if _CANNOT_KEEP.intersection(received):
+        problems.append("A label asks not to keep what must be kept.")
+    if REDACTED in received:
+        problems.append("A redacted view cannot be written back.")
+    return problems
+
+
+def _is_below(code: str, floor: str) -> bool:
+    return code in LEVELS and LEVELS.index(code) < LEVELS.index(floor)
+
+
+def missing_labels(payload: Payload, profile_id: str | None = None) -> tuple[Label, ...]:
+    """What a resource of ours lacks of its label set; empty when it is labelled. Higher or more labels are fine.
+
+    Without ``profile_id`` the resource type decides; a type we never store patient-level counts as a disclosure.
+    """
+    chosen = profile_id or _PROFILE_OF_TYPE.get(str(payload.get("resourceType")), "referral-task")
+    carried = labels_of(payload)
+    expected = labels_for(chosen)
+    missing = [label for label in expected if label not in carried and not _is_satisfied(label, carried)]
+    if expected and sum(label.system == CONFIDENTIALITY for label in carried) != 1:
+        missing.insert(0, next(label for label in expected if label.system == CONFIDENTIALITY))
+    return tuple(dict.fromkeys(missing))
+
+
+def _is_satisfied(label: Label, carried: tuple[Label, ...]) -> bool:
+    """A level may be R where the site says so, and a disclosure may be the clinician's own finding."""
+    if label.system == CONFIDENTIALITY:
+        floor = "R" if label.code in {"V", "R"} else label.code
+        return any(_is_level_at_least(other, floor) for other in carried)
+    if label.system == OBSERVATION_VALUE and label.code in _SOURCES:
+        return any(other.system == OBSERVATION_VALUE and other.code in _SOURCES for other in carried)
+    return False
+
+
+def _is_level_at_least(label: Label, floor: str) -> bool:
+    return label.system == CONFIDENTIALITY and label.code in LEVELS and not _is_below(label.code, floor)
+
+
+def import_labels(payload: Payload, profile_id: str, *, confidentiality: str = "V") -> Payload:
+    """A copy whose labels are raised to our set and never lowered; what was received stays beside, byte for byte.
+
+    Retired spellings keep their place and get today's code beside them. Only a weaker level is replaced, because
+    there may be one level only.
+    """
+    ours = labels_for(profile_id, confidentiality=confidentiality)
+    meta = dict(payload.get("meta") or {})
+    received = list(meta.get("security") or [])
+    kept = [item for item in received if not _is_replaced(_label(item), ours)]
+    carried = [_label(item) for item in kept]
+    has_level = any(label.system == CONFIDENTIALITY and label.code in LEVELS for label in carried)
+    wanted = [*map(normal, carried), *ours]
+    if has_level:
+        wanted = [label for label in wanted if label.system != CONFIDENTIALITY]
+    else:
+        strongest = max((label.code for label in wanted if label.system == CONFIDENTIALITY), key=_rank, default=None)
+        wanted = [label for label in wanted if label.system != CONFIDENTIALITY or label.code == strongest]
+    added = [label for label in dict.fromkeys(wanted) if label not in carried]
+    levels_first = sorted(added, key=lambda label: label.system != CONFIDENTIALITY)
+    meta["security"] = [*kept, *as_security(levels_first)]
+    return {**payload, "meta": meta}
+
+
+def _is_replaced(label: Label, ours: Sequence[Label]) -> bool:
+    our_level = next((mine.code for mine in ours if mine.system == CONFIDENTIALITY), None)
+    return label.system == CONFIDENTIALITY and our_level is not None and _is_below(label.code, our_level)
+
+
+def _rank(code: str) -> int:
+    return LEVELS.index(code) if code in LEVELS else len(LEVELS)
+
+
+def enforced_labels(payload: Payload) -> tuple[Label, ...]:
+    """The labels to enforce and to index by: the known ones, and V with SDV where anything is missing or unknown."""
+    carried = labels_of(payload)
+    spelled = [normal(label) for label in carried]
+    known = [label for label in dict.fromkeys(spelled) if label in KNOWN]
+    levels = [label for label in known if label.system == CONFIDENTIALITY]
+    if is_known(spelled) and len(levels) == 1:
+        return tuple(known)
+    rest = [label for label in known if label.system != CONFIDENTIALITY and label != SDV]
+    return (Label(CONFIDENTIALITY, "V"), SDV, *rest)
+
+
+def high_water_mark(label_sets: Iterable[Iterable[Label]]) -> Label:
+    """The confidentiality code of an envelope: the highest of what is left *after* filtering; unlabelled counts as V.
+
+    Nothing left is "U": an empty page must not tell that something was taken out.
+    """
+    highest = "U"
+    for labels in label_sets:
+        codes = [label.code for label in map(normal, labels) if label.system == CONFIDENTIALITY]
+        level = max(codes, key=_rank, default="V")
+        highest = max(highest, level if level in LEVELS else "V", key=_rank)
+    return Label(CONFIDENTIALITY, highest)

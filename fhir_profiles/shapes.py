@@ -1,0 +1,314 @@
+"""Closed shapes: every key of a resource is listed in a table, and all else is refused.
+
+A shape looks at one value and reports issues. It never repeats a value, and an unknown key is reported at its parent,
+because the key itself is the sender's text. Shapes know no clock and no meaning: rules live beside each profile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fhir_profiles import dates
+from fhir_profiles.terminology import LAW_BASIS, SEC_LABEL_BASIS
+
+MAX_ISSUES = 50
+
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,15}:[\x21-\x7e]{1,230}")
+_TOKEN = re.compile(r"[A-Za-z0-9._:/+-]{1,64}")
+_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]{1,39})/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_URN_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ABSOLUTE = re.compile(
+    r"https?://[A-Za-z0-9.:\[\]-]{1,120}(?:/[A-Za-z0-9._~-]{1,64}){0,8}/([A-Z][A-Za-z]{1,39})/[A-Za-z0-9.-]{1,64}"
+)
+
+# FHIRPath names a choice element without its type.
+_CHOICE = {
+    "effectiveDateTime": "effective",
+    "occurrencePeriod": "occurrence",
+    **{
+        f"value{kind}": "value"
+        for kind in (
+            "Boolean",
+            "Code",
+            "CodeableConcept",
+            "Coding",
+            "ContactPoint",
+            "Date",
+            "DateTime",
+            "Duration",
+            "Reference",
+            "String",
+            "Time",
+        )
+    },
+}
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One thing wrong: FHIR ``severity`` and issue ``code``, a FHIRPath ``expression`` and constant ``text``."""
+
+    severity: str
+    code: str
+    expression: str
+    text: str
+
+
+@dataclass
+class Report:
+    """Collects issues, at most ``MAX_ISSUES``: a hostile body earns no longer answer than a clumsy one."""
+
+    issues: list[Issue] = field(default_factory=list)
+
+    def add(self, code: str, expression: str, text: str) -> None:
+        """Note an error."""
+        if len(self.issues) < MAX_ISSUES:
+            self.issues.append(Issue("error", code, expression, text))
+
+
+class Shape(Protocol):
+    """Looks at one value."""
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """Report what is wrong with ``value``, which stands at the FHIRPath ``path``."""
+
+
+class Record:
+    """An object with exactly these keys; a key written with ``!`` is required."""
+
+    def __init__(self, table: Mapping[str, Shape]) -> None:
+        self.fields = {key.removesuffix("!"): shape for key, shape in table.items()}
+        self.required = tuple(key[:-1] for key in table if key.endswith("!"))
+
+    def with_fields(self, table: Mapping[str, Shape]) -> Record:
+        """The same record with some keys replaced or added."""
+        fresh = {key.removesuffix("!") for key in table}
+        old = {f"{k}!" if k in self.required else k: s for k, s in self.fields.items() if k not in fresh}
+        return Record({**old, **table})
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """Unknown keys at this path, missing keys at theirs, and then each value."""
+        if not isinstance(value, dict):
+            report.add("structure", path, "An object is expected here.")
+            return
+        if any(key not in self.fields for key in value):
+            report.add("structure", path, "An element that is not allowed here is present.")
+        for key in self.required:
+            if key not in value:
+                report.add("required", _child(path, key), "This element is required.")
+        for key, item in value.items():
+            shape = self.fields.get(key)
+            if shape is not None:
+                shape.check(item, _child(path, key), report)
+
+
+def _child(path: str, key: str) -> str:
+    return f"{path}.{_CHOICE.get(key, key)}"
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list of ``low`` to ``high`` items of one shape."""
+
+    shape: Shape
+    low: int = 1
+    high: int = 1
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """Count before looking: a list of a million items is refused without a walk."""
+        if not isinstance(value, list):
+            report.add("structure", path, "A list is expected here.")
+        elif not self.low <= len(value) <= self.high:
+            report.add("structure", path, "The number of items is not allowed here.")
+        else:
+            for position, item in enumerate(value):
+                self.shape.check(item, f"{path}[{position}]", report)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string that one predicate accepts; ``words`` says what is expected."""
+
+    accepts: Callable[[str], bool]
+    words: str
+    code: str = "value"
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """A string, then the predicate."""
+        if not isinstance(value, str):
+            report.add("structure", path, "A string is expected here.")
+        elif not self.accepts(value):
+            report.add(self.code, path, self.words)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A JSON boolean, perhaps with one allowed value."""
+
+    only: bool | None = None
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """``"true"`` is no boolean."""
+        if not isinstance(value, bool):
+            report.add("structure", path, "A boolean is expected here.")
+        elif self.only is not None and value is not self.only:
+            report.add("value", path, "This value is not allowed here.")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number between two bounds."""
+
+    low: int
+    high: int
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """A JSON integer; a boolean is none."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            report.add("structure", path, "A whole number is expected here.")
+        elif not self.low <= value <= self.high:
+            report.add("value", path, "This number is out of range.")
+
+
+def code(*allowed: str) -> Text:
+    """One of these codes, exactly."""
+    return Text(frozenset(allowed).__contains__, "This code is not one of those allowed here.", "code-invalid")
+
+
+def matching(pattern: re.Pattern[str], words: str) -> Text:
+    """A string that the whole pattern matches."""
+    return Text(lambda value: pattern.fullmatch(value) is not None, words)
+
+
+def is_uri(value: str) -> bool:
+    """An absolute URI of printable ASCII without spaces."""
+    return _URI.fullmatch(value) is not None
+
+
+def line(most: int) -> Text:
+    """One printable line of at most ``most`` characters; no control or bidirectional override characters."""
+    return Text(
+        lambda value: 0 < len(value) <= most and value.isprintable() and value == value.strip(),
+        "One short printable line is expected here.",
+    )
+
+
+ID = matching(_ID, "A FHIR id is expected here.")
+URI = matching(_URI, "An absolute URI is expected here.")
+TOKEN = matching(_TOKEN, "A short token without spaces is expected here.")
+DATE = Text(dates.is_date, "A full date is expected here.")
+DATE_TIME = Text(dates.is_date_time, "A full date, or a date with time and zone, is expected here.")
+INSTANT = Text(dates.is_instant, "A date with time and zone is expected here.")
+CLOCK_TIME = Text(dates.is_clock_time, "A time of day is expected here.")
+FULL_URL = Text(
+    lambda value: _URN_UUID.fullmatch(value) is not None or _ABSOLUTE.fullmatch(value) is not None,
+    "A urn:uuid or a base address with type and id is expected here.",
+)
+
+
+def coding(*allowed: tuple[str, str]) -> Record:
+    """A Coding without display that is one of these (system, code) pairs."""
+    return _Coding(frozenset(allowed))
+
+
+class _Coding(Record):
+    def __init__(self, allowed: frozenset[tuple[str, str]]) -> None:
+        super().__init__({"system!": URI, "code!": TOKEN})
+        self.allowed = allowed
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """Its shape, then membership."""
+        super().check(value, path, report)
+        if not isinstance(value, dict):
+            return
+        system, chosen = value.get("system"), value.get("code")
+        if isinstance(system, str) and isinstance(chosen, str) and (system, chosen) not in self.allowed:
+            report.add("code-invalid", path, "This code is not one of those allowed here.")
+
+
+def concept(*allowed: tuple[str, str]) -> Record:
+    """A CodeableConcept of one coding, no text."""
+    return Record({"coding!": Many(coding(*allowed))})
+
+
+def reference(*types: str, urn: bool = True, absolute: bool = False) -> Record:
+    """A Reference without display to one of these types: relative, or urn:uuid inside a Bundle."""
+
+    def accepts(value: str) -> bool:
+        match = _TYPE_AND_ID.fullmatch(value) or (_ABSOLUTE.fullmatch(value) if absolute else None)
+        if match is not None:
+            return match[1] in types
+        return urn and _URN_UUID.fullmatch(value) is not None
+
+    return Record({"reference!": Text(accepts, "A reference of an allowed kind is expected here.")})
+
+
+class Extensions:
+    """Extensions with known URLs. ``table``: URL -> shape of the object without its ``url``; ``!`` = required."""
+
+    def __init__(self, table: Mapping[str, Record], *, repeats: tuple[str, ...] = ()) -> None:
+        self.required = tuple(url[:-1] for url in table if url.endswith("!"))
+        self.repeats = frozenset(repeats)
+        self.records = {
+            url.removesuffix("!"): record.with_fields({"url!": code(url.removesuffix("!"))})
+            for url, record in table.items()
+        }
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """Each URL known, once unless it may repeat; the required ones present."""
+        if not isinstance(value, list) or not 0 < len(value) <= 24:
+            report.add("structure", path, "A short list is expected here.")
+            return
+        seen: set[str] = set()
+        for position, item in enumerate(value):
+            here = f"{path}[{position}]"
+            url = item.get("url") if isinstance(item, dict) else None
+            record = self.records.get(url) if isinstance(url, str) else None
+            if record is None or not isinstance(url, str):
+                report.add("extension", here, "This extension is not allowed here.")
+                continue
+            if url in seen and url not in self.repeats:
+                report.add("structure", here, "This extension may appear once.")
+            seen.add(url)
+            record.check(item, here, report)
+        for url in self.required:
+            if url not in seen:
+                report.add("required", path, "A required extension is missing.")
+
+
+_LAWS = tuple((LAW_BASIS, law) for law in ("VAWA", "FVPSA", "VOCA"))
+_LABEL = Record(
+    {
+        "system!": URI,
+        "code!": TOKEN,
+        "version": TOKEN,
+        "extension": Extensions({SEC_LABEL_BASIS: Record({"valueCoding!": coding(*_LAWS)})}),
+    }
+)
+LABELS = Many(_LABEL, 1, 24)
+
+
+def meta(profile_url: str) -> Record:
+    """``meta`` with our profile, labels and a version; nothing else (no tag, no source)."""
+    return Record(
+        {
+            "profile": Many(code(profile_url)),
+            "security": LABELS,
+            "versionId": ID,
+            "lastUpdated": INSTANT,
+        }
+    )
+
+
+PERIOD = Record({"start!": DATE_TIME, "end!": DATE_TIME})
+IDENTIFIER = Record({"system!": URI, "value!": TOKEN})
+
+
+def check_period(period: dict[str, str], path: str, report: Report) -> None:
+    """``per-1``: a period's start is not after its end. Both are present and well formed."""
+    if dates.first_moment(period["start"]) > dates.last_moment(period["end"]):
+        report.add("invariant", path, "The start is after the end (per-1).")

@@ -1,0 +1,99 @@
+"""Every canonical URL and code system this project speaks, in one place.
+
+A label or a code with a wrong scheme or a wrong case is missed in silence, so no other file spells a URL.
+Where a code comes from is said beside it; ``B`` is ours and a placeholder until the project owns a domain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Payload = dict[str, Any]
+
+# Ours.
+B = "https://warm-referral.example/fhir"
+DISCLOSURE_KIND = f"{B}/CodeSystem/disclosure-kind"
+REFERRAL_REASON = f"{B}/CodeSystem/referral-reason"
+REFERRAL_STATUS = f"{B}/CodeSystem/referral-status"
+REFERRAL_NEED = f"{B}/CodeSystem/referral-need"
+LAW_BASIS = f"{B}/CodeSystem/law-basis"
+ID_TASK = f"{B}/id/task"
+ID_RELEASE = f"{B}/id/release"
+ID_BUNDLE = f"{B}/id/bundle"
+ID_PATIENT = f"{B}/id/patient"
+ID_PARTNER = f"{B}/id/partner"
+ID_OBSERVATION = f"{B}/id/observation"
+POLICY_RELEASE_OUT = f"{B}/policy/release-out"
+POLICY_LABELS = f"{B}/policy/labels/1"
+
+# HL7 terminology, https://terminology.hl7.org
+THO = "http://terminology.hl7.org/CodeSystem"
+CONFIDENTIALITY = f"{THO}/v3-Confidentiality"
+ACT_CODE = f"{THO}/v3-ActCode"
+ACT_REASON = f"{THO}/v3-ActReason"
+OBSERVATION_VALUE = f"{THO}/v3-ObservationValue"
+ROLE_CODE = f"{THO}/v3-RoleCode"
+PARTICIPATION_TYPE = f"{THO}/v3-ParticipationType"
+CONSENT_SCOPE = f"{THO}/consentscope"
+CANCELLATION_REASON = f"{THO}/appointment-cancellation-reason"
+AUDIT_EVENT_TYPE = f"{THO}/audit-event-type"
+AUDIT_ENTITY_TYPE = f"{THO}/audit-entity-type"
+OBJECT_ROLE = f"{THO}/object-role"
+SERVICE_TYPE = f"{THO}/service-type"
+ENDPOINT_CONNECTION_TYPE = f"{THO}/endpoint-connection-type"
+ENDPOINT_PAYLOAD_TYPE = f"{THO}/endpoint-payload-type"
+# Deprecated home of the privacy-law codes: accepted on import, never emitted.
+ACT_US_PRIVACY_LAW = f"{THO}/v3-ActUSPrivacyLaw"
+
+# FHIR R4, https://hl7.org/fhir/R4
+TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
+RESTFUL_INTERACTION = "http://hl7.org/fhir/restful-interaction"
+DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+UNITS = "http://unitsofmeasure.org"
+LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
+DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+
+# Gravity SDOH Clinical Care 3.0.0, https://hl7.org/fhir/us/sdoh-clinicalcare
+GRAVITY = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition"
+GRAVITY_CODES = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
+US_CORE_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category"
+CAPACITY_STATUS = f"{GRAVITY}/SDOHCC-ExtensionHealthcareServiceCapacityStatus"
+
+# DS4P 1.0.0, https://hl7.org/fhir/uv/security-label-ds4p
+DS4P = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition"
+SEC_LABEL_BASIS = f"{DS4P}/extension-sec-label-basis"
+
+# IHE BALP, https://profiles.ihe.net/ITI/BALP
+BALP = "https://profiles.ihe.net/ITI/BALP"
+
+# BSeR 2.0.0-ballot, https://hl7.org/fhir/us/bser
+BSER_BUSINESS_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+BSER_SCHEDULED, BSER_UNATTENDED, BSER_EVENT_CANCELLED = "5.1.1", "5.1.2", "5.1.3"
+BSER_EVENT_COMPLETED, BSER_CANCELLATION_REQUESTED = "5.1.4", "5.2"
+
+
+def profile(profile_id: str) -> str:
+    """Canonical URL of one of our profiles or extensions, for example "referral-task"."""
+    return f"{B}/StructureDefinition/{profile_id}"
+
+
+SAFE_CONTACT = profile("safe-contact")
+RELEASE_SIGNER = profile("release-signer")
+RELEASE_TIER = profile("release-tier")
+MOU = profile("mou")
+
+
+def coding(system: str, code: str) -> Payload:
+    """A Coding without display: a display is a free text that nobody checks."""
+    return {"system": system, "code": code}
+
+
+def concept(system: str, code: str) -> Payload:
+    """A CodeableConcept of one coding."""
+    return {"coding": [coding(system, code)]}
+
+
+def reference(target: str) -> Payload:
+    """A Reference without display (official examples put the patient's name there)."""
+    return {"reference": target}

@@ -1,0 +1,88 @@
+"""Is this partner's access token alive, and does it open this? Raises; what a caller sees is rendered elsewhere.
+
+401 for no token or a dead one, 403 for a scope too small, decided before anything else is looked up
+(https://hl7.org/fhir/smart-app-launch/backend-services.html, RFC 6750 section 3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, select
+
+from launch.errors import BearerError
+from launch.scopes import covers_system
+from launch.store import launch_client, launch_token
+
+_BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class PartnerToken:
+    """A live token of a partner that may connect. ``scopes`` as granted; ``expires_at`` is aware UTC."""
+
+    client_id: str
+    scopes: frozenset[str]
+    jti_hash: str
+    expires_at: datetime
+
+
+class PartnerTokens:
+    """Looks tokens up by their hash. Bound to one health center.
+
+    ``is_partner_open(client_id)`` says whether the partner's agreement is current. It and the client's own switch are
+    asked on every request, so that a suspended partner's next request is refused on every worker (R19).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tenant_id: str,
+        is_partner_open: Callable[[str], bool],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._tenant_id = tenant_id
+        self._is_partner_open = is_partner_open
+        self._clock = clock
+
+    def require_token(self, request_headers: Mapping[str, str]) -> PartnerToken:
+        """The token of the ``Authorization`` header. Raises ``BearerError`` 401."""
+        header = request_headers.get("Authorization")
+        if not header:
+            raise BearerError(401, "Bearer", "no-token")
+        found = _BEARER.fullmatch(header)
+        if found is None:
+            raise BearerError(401, 'Bearer error="invalid_token"', "malformed-token")
+        token, client = launch_token, launch_client
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                select(token.c.client_id, token.c.scopes, token.c.jti_hash, token.c.expires_at, client.c.is_enabled)
+                .join(client, (client.c.tenant_id == token.c.tenant_id) & (client.c.client_id == token.c.client_id))
+                .where(
+                    token.c.tenant_id == self._tenant_id,
+                    token.c.token_hash == hashlib.sha256(found[1].encode()).hexdigest(),
+                )
+            ).one_or_none()
+        if row is None or row.expires_at <= self._clock():
+            raise BearerError(401, 'Bearer error="invalid_token"', "unknown-or-expired-token")
+        if not row.is_enabled or not self._is_partner_open(row.client_id):
+            raise BearerError(401, 'Bearer error="invalid_token"', "client-closed")
+        return PartnerToken(
+            client_id=row.client_id,
+            scopes=frozenset(row.scopes.split()),
+            jti_hash=row.jti_hash,
+            expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+        )
+
+
+def require_scope(token: PartnerToken, needed: str) -> None:
+    """Pass when the token's scopes cover ``needed``, such as "system/Task.u". Raises ``BearerError`` 403."""
+    if not covers_system(token.scopes, needed):
+        raise BearerError(403, 'Bearer error="insufficient_scope"', "insufficient-scope")

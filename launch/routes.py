@@ -1,0 +1,171 @@
+"""The doors on the street: /launch, /callback, our public keys, and the partners' token endpoint.
+
+They raise ``LaunchError``; what a person then sees is rendered by the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Blueprint, Flask, Response, abort, jsonify, redirect, request
+from sqlalchemy.engine import Engine
+from werkzeug.wrappers import Response as AnyResponse
+
+from launch import token_endpoint
+from launch.authorization import Authorization
+from launch.client_authentication import JwksCache
+from launch.context import LaunchContext, LaunchEvent
+from launch.discovery import Discovery
+from launch.errors import LaunchError
+from launch.fhir_client import FhirClients
+from launch.keys import KeyRing
+from launch.registrations import Registrations
+from launch.resource_server import PartnerTokens
+from launch.session import IDLE_SECONDS, LAUNCH_SECONDS, ServerSideSessionInterface
+from launch.store import Cipher, LaunchRow, LaunchStore
+from launch.token_endpoint import PartnerClient
+from launch.tokens import IdTokenJudge, TokenClient, Tokens
+
+JWKS_CACHE_SECONDS = 300
+
+
+__all__ = ["BLUEPRINTS", "Launch", "PartnerClient", "install", "load_keys", "register_partner_client"]
+
+BLUEPRINTS = ("launch", "partner_oauth")  # open by nature: nobody has a launch or a token yet there
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the app gets back: the way to each EHR, and to partners' tokens."""
+
+    fhir_clients: FhirClients
+    partner_tokens: PartnerTokens
+    sessions: ServerSideSessionInterface
+
+    def end_expired(self) -> int:
+        """Drop and revoke launches that were left alone; to be called now and then. Returns how many."""
+        return self.sessions.end_expired()
+
+
+def load_keys(registrations: Registrations) -> KeyRing:
+    """Our signing keys. Raises ``KeyFileError``, which says what to do."""
+    return KeyRing.load(registrations.keys_file)
+
+
+def register_partner_client(
+    engine: Engine, tenant_id: str, registrations: Registrations, client: PartnerClient
+) -> None:
+    """Add or replace a partner's client. ``ValueError`` says what is wrong with it."""
+    token_endpoint.register_client(engine, tenant_id, client, allows_loopback_http=registrations.allows_loopback_http)
+
+
+def install(
+    app: Flask,
+    registrations: Registrations,
+    *,
+    engine: Engine,
+    cipher: Cipher,
+    tenant_id: str,
+    on_event: Callable[[LaunchEvent], None],
+    is_partner_open: Callable[[str], bool],
+    keys: KeyRing,
+    idle_seconds: int = IDLE_SECONDS,
+    launch_seconds: int = LAUNCH_SECONDS,
+) -> Launch:
+    """Add both directions of the way in to ``app`` and become its session interface.
+
+    ``on_event`` gets codes and opaque ids only. ``is_partner_open(client_id)`` says whether a partner's agreement is
+    current. The tables must exist already.
+    """
+    store = LaunchStore(engine, cipher, tenant_id)
+    token_client = TokenClient(keys, registrations.redirect_uri)
+    sessions = ServerSideSessionInterface(
+        store,
+        revoke=lambda row: _revoke(row, registrations, token_client),
+        on_end=lambda context, reason: on_event(_ended(context, reason)),
+        idle_seconds=idle_seconds,
+        launch_seconds=launch_seconds,
+    )
+    app.session_interface = sessions
+    discovery = Discovery()
+    jwks = JwksCache(allows_loopback_http=registrations.allows_loopback_http)
+    authorization = Authorization(
+        registrations,
+        discovery=discovery,
+        token_client=token_client,
+        judge=IdTokenJudge(discovery, jwks),
+        store=store,
+        sessions=sessions,
+        on_event=on_event,
+    )
+    app.register_blueprint(_blueprint(authorization, keys, on_event))
+    token_endpoint.install(
+        app,
+        engine=engine,
+        tenant_id=tenant_id,
+        public_base_url=registrations.public_base_url,
+        on_event=on_event,
+        is_partner_open=is_partner_open,
+        allows_loopback_http=registrations.allows_loopback_http,
+    )
+    return Launch(
+        FhirClients(registrations, engine, cipher, keys, tenant_id, on_event=on_event, idle_seconds=idle_seconds),
+        PartnerTokens(engine, tenant_id, is_partner_open),
+        sessions,
+    )
+
+
+def _blueprint(authorization: Authorization, keys: KeyRing, on_event: Callable[[LaunchEvent], None]) -> Blueprint:
+    blueprint = Blueprint("launch", __name__)
+
+    @blueprint.before_request
+    def only_get() -> None:
+        if request.method == "HEAD":  # Flask answers it with GET's view; a preview must not use up a state
+            abort(405)
+
+    @blueprint.get("/launch")
+    def launch() -> AnyResponse:
+        return _audited(lambda: redirect(authorization.begin(request.args), 303), on_event)
+
+    @blueprint.get("/callback")
+    def callback() -> AnyResponse:
+        return _audited(lambda: redirect(f"/v/{authorization.complete(request.args).launch_id}/", 303), on_event)
+
+    @blueprint.get("/.well-known/jwks.json")
+    def jwks() -> Response:
+        response = jsonify(keys.public_jwks())
+        response.headers["Cache-Control"] = f"public, max-age={JWKS_CACHE_SECONDS}"
+        return response
+
+    return blueprint
+
+
+def _audited(answer: Callable[[], AnyResponse], on_event: Callable[[LaunchEvent], None]) -> AnyResponse:
+    """Run a step of a launch; tell of a refusal; keep its addresses (code, state) out of caches and referrers."""
+    try:
+        response = answer()
+    except LaunchError as error:
+        on_event(LaunchEvent("launch-refused", reason=f"{error.code}/{error.reason}", address=request.remote_addr))
+        raise
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _revoke(row: LaunchRow, registrations: Registrations, token_client: TokenClient) -> None:
+    try:
+        registration = registrations.for_id(row.context["registration_id"])
+    except LaunchError:
+        return  # the EHR was taken out of configuration: we no longer talk to it
+    token_client.revoke(registration, Tokens(**row.tokens))
+
+
+def _ended(context: LaunchContext, reason: str) -> LaunchEvent:
+    return LaunchEvent(
+        "launch-ended",
+        reason=reason,
+        launch_id=context.launch_id,
+        registration_id=context.registration_id,
+        user_reference=context.fhir_user,
+    )

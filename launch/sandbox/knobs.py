@@ -1,0 +1,129 @@
+"""The switches of the sandbox EHR: each makes it misbehave in one way a real EHR, or an attacker, has been seen to.
+
+They are set through the control port only, which is off unless asked for, and never through the FHIR port.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+DEFAULTS: dict[str, Any] = {
+    # labels
+    "strip_labels": False,  # a create keeps the resource and drops meta.security
+    "strip_labels_on_update": False,  # an update replaces meta.security instead of keeping what was there
+    "filter_labels": True,  # /a hides R and V from those who are not treating
+    # the launch
+    "without_encounter": False,  # launches carry no encounter
+    "fresh_encounter": False,  # a new visit at each launch instead of today's open one
+    "need_patient_banner": True,
+    "intent": "open-chart",
+    "fhir_context": "object",  # "object" (SMART 2.2), "string" (2.0) or "none"
+    # authorization
+    "expire_codes": False,  # a code is already too old when it arrives
+    "error_redirect": None,  # an OAuth error code sent back instead of a code
+    "mixed_up_iss": False,  # the callback names the other base as its issuer
+    "missing_iss": False,  # the callback names no issuer
+    "drop_scopes": [],  # granted scopes are these fewer
+    # tokens
+    "access_token_seconds": 300,
+    "wrong_nonce": False,
+    "wrong_aud": False,
+    "wrong_id_token_iss": False,
+    "wrong_at_hash": False,
+    "unsigned_id_token": False,
+    "id_token_alg": None,  # "ES384" or "RS256"; None: ES384 at /a, RS256 at /b
+    "fhir_user": "absolute",  # "absolute", "relative", "foreign", "patient" or "none"
+    "patient_changes_on_refresh": False,
+    "without_patient": False,  # a launch from a chart answers without the patient
+    # FHIR
+    "refuse_create": {},  # type -> status, for example {"Observation": 403}; a bare type means 422
+    "empty_create": False,  # 201, no body, relative Location, whatever Prefer said
+    "stale_status": 412,  # what an outdated If-Match gets: 412, or Oracle's 409
+    "foreign_next": None,  # a search's next link points to this URL; true: to an unresolvable host
+    "too_many_requests": False,  # 429 with Retry-After
+    "server_error": False,  # 503 on every FHIR call
+    "slow_seconds": 0,
+    "redirect_reads": False,  # a read answers 302 to a foreign host
+}
+MAX_SLOW_SECONDS = 120
+
+
+class KnobError(ValueError):
+    """A switch that does not exist, or a value of the wrong kind. The text names the switch and what it takes."""
+
+
+class Knobs:
+    """A thread-safe set of switches; ``knobs["name"]`` reads one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values = dict(DEFAULTS)
+
+    def __getitem__(self, name: str) -> Any:
+        with self._lock:
+            return self._values[name]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All switches and their values."""
+        with self._lock:
+            return dict(self._values)
+
+    def set(self, changes: Mapping[str, Any]) -> None:
+        """Change several switches together, or none of them if one is wrong."""
+        checked = {name: _checked(name, value) for name, value in changes.items()}
+        with self._lock:
+            self._values.update(checked)
+
+    def reset(self) -> None:
+        """Back to a well-behaved EHR."""
+        with self._lock:
+            self._values = dict(DEFAULTS)
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "fhir_context": ("object", "string", "none"),
+    "fhir_user": ("absolute", "relative", "foreign", "patient", "none"),
+    "id_token_alg": (None, "ES384", "RS256"),
+    "stale_status": (409, 412),
+}
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name not in DEFAULTS:
+        raise KnobError(f"there is no switch named {name!r}; GET /state lists them")
+    if name == "refuse_create":
+        return _refusals(value)
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise KnobError(f"{name} is one of {', '.join(map(repr, CHOICES[name]))}")
+        return value
+    default = DEFAULTS[name]
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise KnobError(f"{name} is true or false")
+    if isinstance(default, int) and not isinstance(default, bool):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= (MAX_SLOW_SECONDS if name == "slow_seconds" else 86400):
+            raise KnobError(f"{name} is a number of seconds")
+    if isinstance(default, list) and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        raise KnobError(f"{name} is a list of strings")
+    if name == "intent" and not (value is None or isinstance(value, str)):
+        raise KnobError("intent is a string or null")
+    if name in ("error_redirect", "foreign_next") and not (value is None or isinstance(value, str | bool)):
+        raise KnobError(f"{name} is a string, true, false or null")
+    return value
+
+
+def _refusals(value: Any) -> dict[str, int]:
+    if not value:
+        return {}
+    if isinstance(value, str):
+        return {value: 422}
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return dict.fromkeys(value, 422)
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return {value["type"]: int(value.get("status", 422))}
+    if isinstance(value, dict) and all(isinstance(status, int) for status in value.values()):
+        return dict(value)
+    raise KnobError('refuse_create is a type, a list of types, or {"Observation": 403}')

@@ -1,0 +1,257 @@
+"""The one composition root: settings in, a web app or a delivery worker out. It knows all; the others know ports."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from flask import Flask, Response, g, request
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy import Engine
+from whitenoise import WhiteNoise
+
+from launch import routes as launch_routes
+from launch.backend_services import Client as BackendClient
+from smart_app import guards, logs, pages
+from smart_app.api import health, partner_fhir
+from smart_app.delivery.worker import Worker
+from smart_app.gateways import migrations_runner
+from smart_app.gateways.alerts import SqlAlerts
+from smart_app.gateways.cipher import MasterCipher, MasterKey
+from smart_app.gateways.demo_wire import HttpDemoWire
+from smart_app.gateways.directory import DatedMouGate, SqlDirectory
+from smart_app.gateways.door import VaultDoor
+from smart_app.gateways.ehr import EhrGateway
+from smart_app.gateways.engine import make_engine
+from smart_app.gateways.outbox import SqlJobStore
+from smart_app.gateways.partner import PartnerSender
+from smart_app.pages import problems
+from smart_app.ports import Partner, Services, Site
+from smart_app.settings import Settings
+
+STATIC_SECONDS = 600
+LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What web app and worker both stand on."""
+
+    engine: Engine
+    cipher: MasterCipher
+    directory: SqlDirectory
+    mou_gate: DatedMouGate
+    alerts: SqlAlerts
+    door: VaultDoor
+    site: Site
+
+
+def now() -> datetime:
+    """The clock of the app; everything else gets the time handed in."""
+    return datetime.now(UTC)
+
+
+def lay_foundation(settings: Settings) -> Foundation:
+    """Open the vault with its key. Raises ``MasterKeyError`` when the key cannot be used."""
+    logs.configure()
+    engine = make_engine(settings.database_url)
+    cipher = MasterCipher(MasterKey.load(settings.master_key_file, settings.master_key), settings.tenant_id)
+    directory = SqlDirectory(engine, settings.tenant_id)
+    mou_gate = DatedMouGate(directory, settings.site.time_zone)
+    alerts = SqlAlerts(engine, settings.tenant_id, now)
+    organization = f"Organization/{settings.tenant_id}"
+    door = VaultDoor(engine, cipher, site_id=settings.site.id, organization_reference=organization)
+    site = Site(settings.site.name, settings.site.phone, settings.site.time_zone, organization, settings.calendar)
+    return Foundation(engine, cipher, directory, mou_gate, alerts, door, site)
+
+
+def create_app(settings: Settings) -> Flask:
+    """The web app: pages for staff, the partner API, the launch."""
+    base = lay_foundation(settings)
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=secrets.token_bytes(32),  # signs nothing that outlives a request: sessions are rows of ours
+        WTF_CSRF_SSL_STRICT=False,  # under no-referrer our own POST has no Referer; guards check Sec-Fetch-Site instead
+        WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the browser session, which is minutes
+        MAX_CONTENT_LENGTH=1_000_001,
+        MAX_FORM_MEMORY_SIZE=100_000,
+    )
+    csrf = CSRFProtect(app)
+    launched = launch_routes.install(
+        app,
+        settings.registrations,
+        engine=base.engine,
+        cipher=base.cipher,
+        tenant_id=settings.tenant_id,
+        on_event=lambda event: base.door.audit_launch_event(event, now()),
+        is_partner_open=lambda client_id: _is_client_open(base, client_id),
+        keys=launch_routes.load_keys(settings.registrations),
+    )
+    services = Services(
+        product_name=settings.product_name,
+        public_base_url=settings.public_base_url,
+        site=base.site,
+        door=base.door,
+        ehr=EhrGateway(launched.fhir_clients, base.door, base.alerts),
+        directory=base.directory,
+        mou_gate=base.mou_gate,
+        alerts=base.alerts,
+        placement=settings.placement,
+        now=now,
+        demo=HttpDemoWire(settings.demo.ehr_control, settings.demo.program_control) if settings.demo else None,
+    )
+    guards.install(app, services=services, settings=settings, partner_tokens=launched.partner_tokens)
+    guards.show_launch_errors(app, problems.show, problems.nothing_to_show)
+    for name in launch_routes.BLUEPRINTS:
+        guards.declare_public(app, name)
+        csrf.exempt(app.blueprints[name])
+    pages.register(app)
+    for blueprint in (partner_fhir.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+        csrf.exempt(blueprint)  # bearer tokens only, no cookie
+    _install_headers(app, settings)
+    app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
+        app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
+    )
+    return app
+
+
+def create_worker(settings: Settings) -> Worker:
+    """The delivery worker; run as many as you like."""
+    base = lay_foundation(settings)
+    client = BackendClient(
+        launch_routes.load_keys(settings.registrations), allows_loopback_http=settings.mode == "demo"
+    )
+    sender = PartnerSender(
+        client,
+        base.door,
+        base.directory,
+        base.mou_gate,
+        public_base_url=settings.public_base_url,
+    )
+    return Worker(SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now), sender, now=now)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to this version's schema, making the folder of a SQLite file."""
+    prefix = "sqlite:///"
+    if settings.database_url.startswith(prefix):
+        Path(settings.database_url.removeprefix(prefix)).parent.mkdir(parents=True, exist_ok=True)
+    migrations_runner.migrate(settings.database_url)
+
+
+def seed_demo_partners(settings: Settings, program_url: str) -> None:
+    """Two DSV programs for the demo: one with a FHIR system, one with a telephone. Agreements run from today."""
+    engine = make_engine(settings.database_url)
+    directory = SqlDirectory(engine, settings.tenant_id)
+    today = now().astimezone(ZoneInfo(settings.site.time_zone)).date()
+    for partner, jwks_path in _demo_partners(program_url, today):
+        directory.add_partner(partner)
+        client = launch_routes.PartnerClient(partner.client_id or "", jwks_url=program_url + jwks_path)
+        launch_routes.register_partner_client(engine, settings.tenant_id, settings.registrations, client)
+    engine.dispose()
+
+
+def _demo_partners(program_url: str, today: date) -> list[tuple[Partner, str]]:
+    agreement = {"mou_starts_on": today - timedelta(days=30), "mou_ends_on": today + timedelta(days=335)}
+    harbor = Partner(
+        partner_id="harbor",
+        name="Harbor Program",
+        phone="555-0100",
+        says=(
+            "Advocates are not police and not part of the clinic, and what you tell them stays with them.",
+            "They can help with safety, a place to stay, court papers and children, whatever you want first.",
+            "It is free, day and night, and you decide what happens next.",
+        ),
+        who_answers="An advocate, day and night",
+        languages=("en", "es"),
+        hours="24 hours, every day",
+        acknowledge_minutes=30,
+        fhir_address=f"{program_url}/fhir",
+        token_endpoint=f"{program_url}/token",
+        our_client_id="care-connections",
+        client_id="harbor-system",
+        **agreement,
+    )
+    northside = Partner(
+        partner_id="northside",
+        name="Northside Advocates",
+        phone="555-0177",
+        says=(
+            "They are a small team from this neighborhood, and they keep everything to themselves.",
+            "They go along to court, to appointments and to the school.",
+            "You can call them without giving a name.",
+        ),
+        who_answers="The advocate on duty",
+        languages=("en", "vi"),
+        hours="Monday to Friday, 9 to 5",
+        client_id="northside-system",
+        **agreement,
+    )
+    return [(harbor, "/jwks.json"), (northside, "/northside/jwks.json")]
+
+
+def require_current_schema(settings: Settings) -> str | None:
+    """None when the schema is current, else one sentence with the remedy."""
+    if migrations_runner.schema_is_current(settings.database_url):
+        return None
+    return "The database is at an older schema: run `warm-referral migrate`, then start again."
+
+
+def _is_client_open(base: Foundation, client_id: str) -> bool:
+    partner = base.directory.partner_of_client(client_id)
+    return partner is not None and base.mou_gate.is_open(partner.partner_id, now())
+
+
+def _install_headers(app: Flask, settings: Settings) -> None:
+    """Security headers on every answer, error pages too, and one log line of allow-listed fields."""
+    everyone = settings.registrations.all_frame_origins()
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started = time.monotonic()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        framers = everyone
+        if "launch" in g:
+            framers = settings.registrations.for_id(guards.launch().registration_id).frame_origins
+        response.headers["Content-Security-Policy"] = content_security_policy(framers)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        if settings.mode == "production":
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        LOG.info(
+            "request",
+            route=request.url_rule.rule if request.url_rule else "none",
+            method=request.method,
+            status=response.status_code,
+            milliseconds=round((time.monotonic() - g.get("started", time.monotonic())) * 1000, 1),
+            request_id=secrets.token_hex(8),
+        )
+        return response
+
+
+def content_security_policy(frame_origins: tuple[str, ...]) -> str:
+    """Own files only, no inline script or style, framed by ``frame_origins`` and nobody else (attacks 11, 12)."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors " + " ".join(("'self'", *frame_origins)),
+        )
+    )

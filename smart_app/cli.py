@@ -1,0 +1,194 @@
+"""``warm-referral``: the only entry point.
+
+Exit codes: 0 done; 1 found something wrong (a check failed, a resource is invalid, a tour differed); 2 cannot start
+(usage, settings, busy port, old schema): one sentence says what to do.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from launch import cli as launch_cli_module
+from smart_app import demo as demo_module
+from smart_app.settings import Settings, SettingsError, load
+
+CANNOT_START = 2
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.group()
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="WARM_REFERRAL_CONFIG",
+    default=Path("config.toml"),
+    show_default=True,
+    help="Settings file (TOML). docs/settings.md lists every key.",
+)
+@click.version_option(package_name="warm-referral")
+@click.pass_context
+def cli(context: click.Context, config: Path) -> None:
+    """Warm referrals between a health center and DSV programs, both ways."""
+    context.meta["config"] = config
+
+
+cli.add_command(launch_cli_module.launch_cli, "launch")
+
+
+@cli.command()
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Bring the database to the schema of this version."""
+    from smart_app.app import migrate as migrate_database
+
+    migrate_database(_settings(context))
+    click.echo("The database is at the current schema.")
+
+
+@cli.command()
+@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True)
+@click.pass_context
+def serve(context: click.Context, threads: int, workers: int) -> None:
+    """Run the web app (gunicorn, gthread)."""
+    from gunicorn.app.base import BaseApplication
+
+    from smart_app.app import create_app, require_current_schema
+
+    settings = _settings(context)
+    _or_stop(require_current_schema, settings)
+
+    class _Server(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            options: dict[str, Any] = {
+                "bind": f"{settings.bind_host}:{settings.bind_port}",
+                "worker_class": "gthread",
+                "workers": workers,
+                "threads": threads,
+                "timeout": 60,
+                "graceful_timeout": 10,
+                "max_requests": 20_000,
+                "max_requests_jitter": 2_000,
+                "accesslog": None,  # gunicorn's own would write launch, code and state; ours is in smart_app/logs.py
+                "loglevel": "warning",
+                "control_socket_disable": True,
+            }
+            for key, value in options.items():
+                if key in self.cfg.settings:
+                    self.cfg.set(key, value)
+
+        def load(self) -> Any:
+            return create_app(settings)
+
+    _Server().run()
+
+
+@cli.command()
+@click.pass_context
+def work(context: click.Context) -> None:
+    """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
+    from smart_app.app import create_worker, require_current_schema
+
+    settings = _settings(context)
+    _or_stop(require_current_schema, settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    create_worker(settings).run(stop)
+
+
+@cli.command()
+@click.option("--profile", required=True, help="Profile id, for example referral-bundle.")
+@click.argument("files", nargs=-1, required=True, type=click.File("rb"))
+def validate(profile: str, files: tuple[Any, ...]) -> None:
+    """Check FHIR resources against a profile of ours. Exit 1 if any has an error; a value is never printed."""
+    from fhir_profiles.validation import PROFILES, LimitError, parse
+    from fhir_profiles.validation import validate as issues_of
+
+    if profile not in PROFILES:
+        raise click.UsageError(f"unknown profile; one of: {', '.join(sorted(PROFILES))}")
+    has_error = False
+    for file in files:
+        try:
+            issues = issues_of(parse(file.read()), profile)
+        except LimitError as error:
+            click.echo(f"{file.name}: error {error.code}: {error}")
+            has_error = True
+            continue
+        has_error = has_error or any(issue.severity in ("error", "fatal") for issue in issues)
+        for issue in issues:
+            click.echo(f"{file.name}: {issue.severity} {issue.code} at {issue.expression}: {issue.text}")
+        if not issues:
+            click.echo(f"{file.name}: valid")
+    sys.exit(1 if has_error else 0)
+
+
+@cli.command()
+@click.option(
+    "--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("var/demo"), show_default=True
+)
+@click.option(
+    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of Synthea R4 bundles."
+)
+@click.option("--tour", is_flag=True, help="Play the four flows, print each message, exit 1 if any differs.")
+@click.option("--strip-labels", is_flag=True, help="With --tour: let the EHR drop labels, to see the tour find it.")
+@click.option("--app-port", type=int, default=8000, show_default=True)
+@click.option("--ehr-port", type=int, default=9000, show_default=True)
+@click.option("--ehr-control-port", type=int, default=9001, show_default=True)
+@click.option("--program-port", type=int, default=9100, show_default=True)
+@click.option("--program-control-port", type=int, default=9101, show_default=True)
+def demo(directory: Path, data: Path | None, tour: bool, strip_labels: bool, **ports: int) -> None:
+    """Run a sandbox EHR, a sandbox DSV program, the app and its worker on this computer."""
+    from smart_app.app import migrate as migrate_database
+    from smart_app.app import seed_demo_partners
+    from smart_app.tour import play
+
+    place = demo_module.Place(
+        directory.resolve(), demo_module.Ports(**{name.removesuffix("_port"): port for name, port in ports.items()})
+    )
+
+    def set_up_vault() -> None:
+        settings = load(place.config)
+        migrate_database(settings)
+        seed_demo_partners(settings, place.program_url)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        demo_module.require_free_ports(place.ports)
+        demo_module.prepare(place, create_keys=launch_cli_module.create_key_file)
+        on_ready = (lambda: play(place, say=click.echo, strip_labels=strip_labels)) if tour else None
+        sys.exit(demo_module.run(place, data=data, say=click.echo, before_app=set_up_vault, on_ready=on_ready))
+    except demo_module.DemoError as error:
+        _stop(str(error))
+
+
+def main() -> None:
+    """Console entry point."""
+    cli()
+
+
+def _settings(context: click.Context) -> Settings:
+    try:
+        return load(context.meta["config"])
+    except SettingsError as error:
+        for problem in error.problems:
+            click.echo(f"  - {problem}", err=True)
+        _stop(f"{len(error.problems)} setting(s) to mend in {context.meta['config']} before this can start.")
+
+
+def _or_stop(check: Any, settings: Settings) -> None:
+    problem = check(settings)
+    if problem:
+        _stop(problem)
+
+
+def _stop(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(CANNOT_START)

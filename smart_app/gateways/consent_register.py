@@ -1,0 +1,97 @@
+"""The releases of a case, and what they say now about one item and one requester.
+
+The register is the Consent resources of the same case: a release opens what it came with, never another case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from fhir_profiles.security_labels import Label
+from smart_app.gateways.vault import Head, labels_in
+from smart_app.policy import attestation, consent
+from smart_app.policy.access import ConsentState, Purpose, Requester, Role
+from smart_app.ports import Payload
+
+# What exists only as part of a referral is released with it; a disclosure has to be named itself.
+PARTS = frozenset({"Patient", "Consent", "Appointment", "Communication"})
+WHOLE = frozenset({"ServiceRequest", "Task"})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the releases say, and the one that says it ("Consent/<id>"), for the audit."""
+
+    state: ConsentState
+    consent_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class ConsentRegister:
+    """``organization_reference`` is our own; a bare date in a release is a day in ``zone``."""
+
+    organization_reference: str
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+    def standing(
+        self, consents: Sequence[Payload], requester: Requester, head: Head, case_heads: Iterable[Head], now: datetime
+    ) -> Standing:
+        """For this requester and item now. The recipient is the program for a program, else the health center."""
+        is_program = requester.role is Role.ADVOCATE
+        recipient = requester.user_reference if is_program else self.organization_reference
+        # Booking what a program asks for is how the center coordinates care: that is what release B names.
+        purpose = Purpose.COC if requester.role is Role.SCHEDULER else requester.purpose
+        return self._standing(consents, recipient, purpose, head, labels_in(head.labels), case_heads, now)
+
+    def release_of(
+        self, consents: Sequence[Payload], recipient: str, heads: Sequence[Head], case_heads: Iterable[Head], now: datetime
+    ) -> str | None:
+        """The one release under which ALL of ``heads`` may go to ``recipient`` now, or None (R9)."""
+        case_heads = list(case_heads)
+        standings = [
+            self._standing(consents, recipient, Purpose.COC, head, labels_in(head.labels), case_heads, now)
+            for head in heads
+        ]
+        named = {standing.consent_reference for standing in standings if standing.state is ConsentState.COVERS}
+        is_whole = bool(standings) and all(standing.state is ConsentState.COVERS for standing in standings)
+        return named.pop() if is_whole and len(named) == 1 else None
+
+    def _standing(
+        self,
+        consents: Sequence[Payload],
+        recipient: str,
+        purpose: Purpose,
+        head: Head,
+        labels: tuple[Label, ...],
+        case_heads: Iterable[Head],
+        now: datetime,
+    ) -> Standing:
+        whole = [other.reference for other in case_heads if other.resource_type in WHOLE]
+        asked: Mapping[str, object] = {
+            "recipient": recipient,
+            "purpose": purpose,
+            "item_reference": head.reference,
+            "labels": labels,
+            "now": now,
+            "belongs_to": whole if head.resource_type in PARTS else (),
+            "zone": self.zone,
+        }
+        given = [one for one in consents if recipient not in _disclosers(one)]  # nobody releases to itself
+        state = consent.state(given, **asked)  # type: ignore[arg-type]
+        if state is not ConsentState.COVERS:
+            return Standing(state)
+        which = next(one for one in given if consent.covers(one, **asked))  # type: ignore[arg-type]
+        return Standing(state, f"Consent/{which['id']}")
+
+
+def recipients_of(payload: Payload) -> list[str]:
+    """To whom a Consent releases: "Organization/<id>", all of them."""
+    return attestation.recipients_of(payload)
+
+
+def _disclosers(payload: Payload) -> list[str]:
+    organizations = payload.get("organization")
+    return [str(one.get("reference")) for one in organizations if isinstance(one, dict)] if organizations else []

@@ -1,0 +1,81 @@
+"""Partners and our agreements with them: public facts, read anew each time so that a suspension holds at once (R19)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import Engine, delete, select, update
+
+from smart_app.gateways.tables import partner
+from smart_app.ports import Directory, Partner
+
+COLUMNS = [field.name for field in fields(Partner)]
+LISTS = ("says", "languages")
+
+
+class SqlDirectory:
+    """Implements ``ports.Directory`` on the ``partner`` table."""
+
+    def __init__(self, engine: Engine, tenant_id: str) -> None:
+        self._engine = engine
+        self._tenant_id = tenant_id
+
+    def partners(self) -> list[Partner]:
+        """All partners by name, suspended ones too."""
+        return self._select()
+
+    def partner(self, partner_id: str) -> Partner | None:
+        """One partner by our id."""
+        return next(iter(self._select(partner.c.partner_id == partner_id)), None)
+
+    def partner_of_client(self, client_id: str) -> Partner | None:
+        """The partner whose system holds ``client_id`` at our token endpoint."""
+        return next(iter(self._select(partner.c.client_id == client_id)), None)
+
+    def add_partner(self, new: Partner) -> None:
+        """Add a partner, or replace the facts of the one with the same id."""
+        row = asdict(new) | {name: orjson.dumps(list(getattr(new, name))).decode() for name in LISTS}
+        with self._engine.begin() as connection:
+            connection.execute(
+                delete(partner).where(partner.c.tenant_id == self._tenant_id, partner.c.partner_id == new.partner_id)
+            )
+            connection.execute(partner.insert().values(tenant_id=self._tenant_id, **row))
+
+    def set_suspended(self, partner_id: str, is_suspended: bool) -> None:
+        """Suspend an agreement, or lift the suspension; holds from the next request on, on every worker."""
+        statement = (
+            update(partner)
+            .where(partner.c.tenant_id == self._tenant_id, partner.c.partner_id == partner_id)
+            .values(is_suspended=is_suspended)
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def _select(self, *conditions: Any) -> list[Partner]:
+        statement = (
+            select(*(partner.c[name] for name in COLUMNS))
+            .where(partner.c.tenant_id == self._tenant_id, *conditions)
+            .order_by(partner.c.name)
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return [Partner(**{**row, **{name: tuple(orjson.loads(row[name])) for name in LISTS}}) for row in rows]
+
+
+class DatedMouGate:
+    """Implements ``ports.MouGate``: the agreement's days count in the health center's own zone."""
+
+    def __init__(self, directory: Directory, time_zone: str) -> None:
+        self._directory = directory
+        self._zone = ZoneInfo(time_zone)
+
+    def is_open(self, partner_id: str, now: datetime) -> bool:
+        """True on every day of a current agreement that is not suspended."""
+        known = self._directory.partner(partner_id)
+        if known is None or known.is_suspended:
+            return False
+        return known.mou_starts_on <= now.astimezone(self._zone).date() <= known.mou_ends_on

@@ -1,0 +1,108 @@
+"""The one way to a database engine: what must hold on every connection is set here, the tests' engines included.
+
+SQLite has one writer. A deferred BEGIN under several processes fails by the hundred thousand, BEGIN IMMEDIATE waits
+its turn, so the event hook begins every transaction that way and the driver's own transaction handling is off.
+See https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#sqlite-transactions
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+BUSY_TIMEOUT_SECONDS = 15
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",  # what is emptied is overwritten (attack 14)
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA wal_autocheckpoint = 10000",
+)
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for ``url``; "postgresql://" means psycopg 3. Bound values never reach an error's text or a log."""
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}} if is_sqlite else {}
+    engine = create_engine(parsed, hide_parameters=True, **options)
+    if is_sqlite:
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def empty_wal(engine: Engine) -> None:
+    """Move the write-ahead log into the database file and cut it to nothing, so that no old page with an exact time
+    outlives the row it stood in. Best effort: a busy reader only means that the next call does it."""
+    if engine.dialect.name != "sqlite":
+        return
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA busy_timeout = 100")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.execute(PRAGMAS[0])
+        cursor.close()
+    finally:
+        raw.close()
+
+
+def insert_ignoring(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
+    """Insert rows whose key is not taken yet; returns how many were new."""
+    statement = _insert(connection, table).on_conflict_do_nothing()
+    return sum(connection.execute(statement, row).rowcount for row in rows)
+
+
+def insert_or_add(connection: Connection, table: Any, row: dict[str, Any], *, column: str) -> None:
+    """Insert ``row``, or add its ``column`` to the row that has the same primary key."""
+    statement = _insert(connection, table).values(row)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={column: table.c[column] + statement.excluded[column]},
+        )
+    )
+
+
+def _insert(connection: Connection, table: Any) -> Any:
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    dbapi_connection.isolation_level = None  # the driver begins nothing by itself; the hook below does
+    cursor = dbapi_connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # Who promises to read only (``execution_options(is_read_only=True)``) does not queue for the one writer's place.
+    is_read_only = connection.get_execution_options().get("is_read_only", False)
+    connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+
+
+class database_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+    """Unix seconds by the database's clock: workers on several machines agree on what is due."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _now_sqlite(_element: Any, _compiler: SQLCompiler, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "postgresql")
+def _now_postgresql(_element: Any, _compiler: SQLCompiler, **_: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"

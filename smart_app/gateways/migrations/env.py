@@ -1,0 +1,9 @@
+"""Alembic runs on the connection that ``migrations_runner`` opened: one transaction, our pragmas and BEGIN."""
+
+from __future__ import annotations
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,274 @@
+"""Durable outbound work on the database's row locks: lease and fence (design: stack.md section 2).
+
+A row is written in the commit of the resource it sends. A worker claims it with a lease; whoever lost the lease
+changes nothing any more. Rows hold opaque ids, a lane (keyed digest of the partner) and exact times only while they
+are open; a finished row is emptied. All times are the database's clock.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, or_, select, update
+
+from smart_app.gateways import alerts
+from smart_app.gateways.cipher import MasterCipher
+from smart_app.gateways.engine import database_now, empty_wal, insert_or_add
+from smart_app.gateways.facts import UnitFacts
+from smart_app.gateways.tables import delivery, delivery_head, vault_case
+from smart_app.ports import Job
+
+KINDS = ("referral", "cancel")
+LANE_LIMIT = 2  # sends at one time to one partner: a slow one does not take all workers
+DELAYED_AFTER_ATTEMPTS = 10  # about an hour of back-off; then a person is told
+EMPTY = {
+    "lane": None,
+    "case_id": None,
+    "reference": None,
+    "due_at": None,
+    "lease_until": None,
+    "lease_owner": None,
+    "last_error_code": None,
+}
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """Work that sending again cannot help; a person has to call."""
+
+    change: int
+    kind: str
+    case_id: str
+    reference: str
+    error_code: str
+
+
+class UnitOutbox:
+    """Queues work inside one transaction. Implements ``ports.Outbox``; ``may_see`` is the door's word on a case."""
+
+    def __init__(
+        self, connection: Connection, cipher: MasterCipher, *, now: datetime, may_see: Callable[[str], bool]
+    ) -> None:
+        self._connection = connection
+        self._cipher = cipher
+        self._now = now
+        self._may_see = may_see
+
+    def add(self, *, kind: str, case_id: str, reference: str, partner_id: str) -> None:
+        """Queue ``kind`` for ``partner_id``. A cancel empties what waits, and is queued only if the partner may
+        have got something already."""
+        if kind not in KINDS:
+            raise ValueError("kind is referral or cancel")
+        if kind == "cancel" and not self._stop_what_waits(case_id):
+            return
+        tenant_id = self._cipher.tenant_id
+        insert_or_add(
+            self._connection, delivery_head, {"tenant_id": tenant_id, "last_change": 1}, column="last_change"
+        )
+        change = self._connection.execute(
+            select(delivery_head.c.last_change).where(delivery_head.c.tenant_id == tenant_id)
+        ).scalar_one()
+        self._connection.execute(
+            delivery.insert().values(
+                tenant_id=tenant_id,
+                change=change,
+                month=f"{self._now:%Y-%m}",
+                kind=kind,
+                state="open",
+                attempts=0,
+                lane=self._cipher.blind_index("lane", partner_id),
+                case_id=case_id,
+                reference=reference,
+                due_at=database_now(),
+            )
+        )
+        if kind == "referral":
+            _set_transport(self._connection, tenant_id, case_id, "queued")
+
+    def state_of(self, case_id: str) -> str | None:
+        """How far the case's send got, for whoever may see the case."""
+        if not self._may_see(case_id):
+            return None
+        statement = select(vault_case.c.transport).where(
+            vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id
+        )
+        return self._connection.execute(statement).scalar_one()
+
+    def _stop_what_waits(self, case_id: str) -> bool:
+        """Empty the open rows of a case. True when the partner may have received something before."""
+        of_case = (delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.case_id == case_id)
+        attempts = self._connection.execute(
+            select(func.max(delivery.c.attempts)).where(*of_case, delivery.c.state == "open")
+        ).scalar()
+        transport = self._connection.execute(
+            select(vault_case.c.transport).where(
+                vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id
+            )
+        ).scalar()
+        self._connection.execute(
+            update(delivery).where(*of_case, delivery.c.state == "open").values(state="done", **EMPTY)
+        )
+        if transport is not None:
+            _set_transport(self._connection, self._cipher.tenant_id, case_id, "stopped")
+        return transport == "delivered" or bool(attempts)
+
+
+class SqlJobStore:
+    """The workers' side. Implements ``ports.JobStore``; safe under several threads and processes."""
+
+    def __init__(self, engine: Engine, cipher: MasterCipher, *, site_id: str, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._cipher = cipher
+        self._site_id = site_id
+        self._now = now
+        self._has_emptied = threading.Event()
+
+    def claim(self, *, limit: int, lease_seconds: int) -> list[Job]:
+        """Take up to ``limit`` due jobs, oldest first, few per partner. Idle: the write-ahead log is emptied."""
+        lease = str(uuid.uuid4())
+        with self._engine.begin() as connection:
+            changes = self._due(connection, limit)
+            jobs = [self._leased(connection, change, lease, lease_seconds) for change in changes]
+        if not jobs and self._has_emptied.is_set():
+            self._has_emptied.clear()
+            empty_wal(self._engine)
+        return jobs
+
+    def renew(self, job: Job, *, lease_seconds: int) -> bool:
+        """Move the lease on. False when it is lost."""
+        with self._engine.begin() as connection:
+            return _changed(connection, self._held(job).values(lease_until=database_now() + lease_seconds))
+
+    def complete(self, job: Job, *, outcome: str) -> bool:
+        """Empty the row. ``outcome`` is "delivered" or "not-released". False when the lease is lost."""
+        transport = "delivered" if outcome == "delivered" else "stopped"
+        with self._engine.begin() as connection:
+            if not _changed(connection, self._held(job).values(state="done", **EMPTY)):
+                return False
+            self._note(connection, job, transport, outcome)
+        self._has_emptied.set()
+        return True
+
+    def retry(self, job: Job, *, delay_seconds: float, error_code: str) -> bool:
+        """Let the job wait. After about an hour of tries a person is told."""
+        values = {
+            "due_at": database_now() + delay_seconds,
+            "lease_until": None,
+            "lease_owner": None,
+            "last_error_code": error_code[:40],
+        }
+        with self._engine.begin() as connection:
+            if not _changed(connection, self._held(job).values(**values)):
+                return False
+            if job.kind == "referral":
+                _set_transport(connection, self._cipher.tenant_id, job.case_id, "trying")
+            if job.attempts == DELAYED_AFTER_ATTEMPTS:
+                self._tell(connection, "delivery-delayed", job)
+            return True
+
+    def give_up(self, job: Job, *, error_code: str) -> bool:
+        """A dead letter: it stays visible, with ids and without times, until a person has dealt with it."""
+        kept = {"due_at": None, "lease_until": None, "lease_owner": None, "lane": None}
+        with self._engine.begin() as connection:
+            values = self._held(job).values(state="dead", last_error_code=error_code[:40], **kept)
+            if not _changed(connection, values):
+                return False
+            self._note(connection, job, "failed", "gave-up")
+            self._tell(connection, "delivery-failed", job)
+        self._has_emptied.set()
+        return True
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """All work that was given up and not yet dealt with."""
+        columns = (delivery.c.change, delivery.c.kind, delivery.c.case_id, delivery.c.reference)
+        statement = (
+            select(*columns, delivery.c.last_error_code)
+            .where(delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.state == "dead")
+            .order_by(delivery.c.change)
+        )
+        with self._engine.begin() as connection:
+            return [DeadLetter(*row) for row in connection.execute(statement)]
+
+    def _due(self, connection: Connection, limit: int) -> list[int]:
+        now = database_now()
+        free = (
+            delivery.c.tenant_id == self._cipher.tenant_id,
+            delivery.c.state == "open",
+            delivery.c.due_at <= now,
+            or_(delivery.c.lease_until.is_(None), delivery.c.lease_until <= now),
+        )
+        busy = (
+            select(delivery.c.lane, func.count().label("sends"))
+            .where(
+                delivery.c.tenant_id == self._cipher.tenant_id,
+                delivery.c.state == "open",
+                delivery.c.lease_until > now,
+            )
+            .group_by(delivery.c.lane)
+            .subquery()
+        )
+        turn = func.row_number().over(partition_by=delivery.c.lane, order_by=delivery.c.change)
+        in_turn = (
+            select(delivery.c.change, turn.label("turn"), func.coalesce(busy.c.sends, 0).label("sends"))
+            .outerjoin(busy, busy.c.lane == delivery.c.lane)
+            .where(*free)
+            .subquery()
+        )
+        allowed = select(in_turn.c.change).where(in_turn.c.turn + in_turn.c.sends <= LANE_LIMIT)
+        statement = (
+            select(delivery.c.change)
+            .where(*free, delivery.c.change.in_(allowed))
+            .order_by(delivery.c.change)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return list(connection.execute(statement).scalars())
+
+    def _leased(self, connection: Connection, change: int, lease: str, lease_seconds: int) -> Job:
+        where = (delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.change == change)
+        row = connection.execute(
+            update(delivery)
+            .where(*where)
+            .values(
+                lease_owner=lease, lease_until=database_now() + lease_seconds, attempts=delivery.c.attempts + 1
+            )
+            .returning(delivery.c.kind, delivery.c.case_id, delivery.c.reference, delivery.c.attempts)
+        ).one()
+        return Job(change, row.kind, row.case_id, row.reference, row.attempts, lease)
+
+    def _held(self, job: Job) -> Any:
+        """The fence: only the row that is open and still leased to this claim."""
+        return update(delivery).where(
+            delivery.c.tenant_id == self._cipher.tenant_id,
+            delivery.c.change == job.change,
+            delivery.c.state == "open",
+            delivery.c.lease_owner == job.lease,
+        )
+
+    def _note(self, connection: Connection, job: Job, transport: str, outcome: str) -> None:
+        if job.kind == "referral":
+            _set_transport(connection, self._cipher.tenant_id, job.case_id, transport)
+        facts = UnitFacts(connection, tenant_id=self._cipher.tenant_id, site_id=self._site_id, now=self._now())
+        facts.count(f"{job.kind}-send", outcome)
+
+    def _tell(self, connection: Connection, kind: str, job: Job) -> None:
+        alerts.raise_in(
+            connection, tenant_id=self._cipher.tenant_id, kind=kind, reference=job.reference, now=self._now()
+        )
+
+
+def _changed(connection: Connection, statement: Any) -> bool:
+    return bool(connection.execute(statement).rowcount == 1)
+
+
+def _set_transport(connection: Connection, tenant_id: str, case_id: str, state: str) -> None:
+    connection.execute(
+        update(vault_case)
+        .where(vault_case.c.tenant_id == tenant_id, vault_case.c.case_id == case_id)
+        .values(transport=state)
+    )

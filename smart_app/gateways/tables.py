@@ -1,0 +1,215 @@
+"""The vault's tables, as SQL sees them. Created by ``migrations`` alone; a test compares the two.
+
+``tenant_id`` (one health center) comes first in every key and index, and each row says its month, so that PostgreSQL
+can partition without a rewrite. No column holds a name, a contact, a partner of a case or the exact time of closed
+work: ids are opaque, people and partners are keyed digests (``*_index``, ``lane``), the rest is sealed.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+
+def _tenant() -> Column[str]:
+    return Column("tenant_id", String(40), primary_key=True)
+
+
+# One case: what a disclosure or a referral opens. ``details`` seals who, whose, with which partner and when.
+vault_case = Table(
+    "vault_case",
+    metadata,
+    _tenant(),
+    Column("case_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("needs_person", Boolean, nullable=False),
+    Column("due_on", Date),  # open work only
+    Column("patient_index", LargeBinary),
+    Column("author_index", LargeBinary, nullable=False),
+    Column("partner_index", LargeBinary),
+    Column("transport", String(16)),  # content-free: queued, trying, delivered, stopped, failed
+    Column("details", LargeBinary, nullable=False),
+    CheckConstraint("kind IN ('disclosure', 'referral', 'inbound')", name="ck_vault_case_kind"),
+    Index("ix_vault_case_patient", "tenant_id", "patient_index", "kind"),
+    Index("ix_vault_case_partner", "tenant_id", "partner_index", "kind"),
+    Index("ix_vault_case_open", "tenant_id", "kind", "is_open"),
+)
+
+# The case's data key, wrapped by the master key. Deleting the row erases the case, backups included.
+vault_key = Table(
+    "vault_key",
+    metadata,
+    _tenant(),
+    Column("case_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "case_id"], ["vault_case.tenant_id", "vault_case.case_id"], name="fk_vault_key_case"
+    ),
+)
+
+# Each version of each resource stays; ``labels`` is "[C|V][A|SDV]…" of the closed set (see ``vault.label_text``).
+vault_resource = Table(
+    "vault_resource",
+    metadata,
+    _tenant(),
+    Column("resource_type", String(32), primary_key=True),
+    Column("resource_id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("case_id", String(36), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("ehr_copy", LargeBinary),
+    ForeignKeyConstraint(
+        ["tenant_id", "case_id"], ["vault_case.tenant_id", "vault_case.case_id"], name="fk_vault_resource_case"
+    ),
+    Index("ix_vault_resource_case", "tenant_id", "case_id", "resource_type"),
+    Index(
+        "uq_vault_resource_current",
+        "tenant_id",
+        "resource_type",
+        "resource_id",
+        unique=True,
+        sqlite_where=text("is_current"),
+        postgresql_where=text("is_current"),
+    ),
+)
+
+# What an inbound identifier led to (idempotency). Keyed digests and our own opaque id, nothing of the sender.
+vault_receipt = Table(
+    "vault_receipt",
+    metadata,
+    _tenant(),
+    Column("receipt_index", LargeBinary, primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("task_id", String(64), nullable=False),
+    Column("body_digest", LargeBinary, nullable=False),
+)
+
+# Append-only, one hash chain per tenant. The head row is locked in the commit that adds to the chain.
+audit_row = Table(
+    "audit_row",
+    metadata,
+    _tenant(),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("month", String(7), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("row_hash", LargeBinary, nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    _tenant(),
+    Column("position", BigInteger, nullable=False),
+    Column("row_hash", LargeBinary, nullable=False),
+)
+
+# Counts without identifiers (R33).
+fact = Table(
+    "fact",
+    metadata,
+    _tenant(),
+    Column("site_id", String(40), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("outcome", String(32), primary_key=True),
+    Column("total", Integer, nullable=False),
+)
+
+# Outbound work. Exact times and ids stand on open rows only; a finished row is emptied.
+delivery = Table(
+    "delivery",
+    metadata,
+    _tenant(),
+    Column("change", BigInteger, primary_key=True, autoincrement=False),
+    Column("month", String(7), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lane", LargeBinary),
+    Column("case_id", String(36)),
+    Column("reference", String(100)),
+    Column("due_at", Double),
+    Column("lease_until", Double),
+    Column("lease_owner", String(36)),
+    Column("last_error_code", String(40)),
+    CheckConstraint("state IN ('open', 'done', 'dead')", name="ck_delivery_state"),
+    Index(
+        "ix_delivery_open",
+        "tenant_id",
+        "change",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(
+        "ix_delivery_case",
+        "tenant_id",
+        "case_id",
+        sqlite_where=text("state <> 'done'"),
+        postgresql_where=text("state <> 'done'"),
+    ),
+)
+
+delivery_head = Table("delivery_head", metadata, _tenant(), Column("last_change", BigInteger, nullable=False))
+
+# Something a role should look at; an opaque reference at most.
+alert = Table(
+    "alert",
+    metadata,
+    _tenant(),
+    Column("alert_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("reference", String(100)),
+    Column("is_open", Boolean, nullable=False),
+    Index("ix_alert_open", "tenant_id", "is_open"),
+)
+
+# DSV programs and our agreements with them: public facts. ``says``, ``languages`` are JSON lists.
+partner = Table(
+    "partner",
+    metadata,
+    _tenant(),
+    Column("partner_id", String(40), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("who_answers", Text, nullable=False),
+    Column("languages", Text, nullable=False),
+    Column("hours", Text, nullable=False),
+    Column("mou_starts_on", Date, nullable=False),
+    Column("mou_ends_on", Date, nullable=False),
+    Column("is_suspended", Boolean, nullable=False),
+    Column("acknowledge_minutes", Integer, nullable=False),
+    Column("has_capacity", Boolean, nullable=False),
+    Column("fhir_address", Text),
+    Column("token_endpoint", Text),
+    Column("our_client_id", Text),
+    Column("client_id", String(255)),
+    UniqueConstraint("tenant_id", "client_id", name="uq_partner_client"),
+)

@@ -1,0 +1,349 @@
+"""The vault's SQL: cases, their keys, resources in versions, receipts. Only ``door`` uses it, inside a transaction.
+
+Nothing here decides. It finds by keyed digests, loads labels apart from content, and opens content only when asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Select, func, select, update
+
+from fhir_profiles.security_labels import Label, enforced_labels
+from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
+from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
+from smart_app.gateways.engine import insert_ignoring
+from smart_app.gateways.tables import vault_case, vault_key, vault_receipt, vault_resource
+from smart_app.ports import CaseKind, PatientKey, Payload
+
+SHORT = {CONFIDENTIALITY: "C", ACT_CODE: "A", ACT_REASON: "R", OBSERVATION_VALUE: "O"}
+SYSTEMS = {short: system for system, short in SHORT.items()}
+UNKNOWN = Label("", "")
+CHUNK = 400  # ids in one IN list
+
+Reference = tuple[str, str]  # resource type, id
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case and its wrapped key; ``wrapped`` is None once the case was erased."""
+
+    case_id: str
+    kind: CaseKind
+    is_open: bool
+    needs_person: bool
+    due_on: date | None
+    patient_index: bytes | None
+    author_index: bytes
+    partner_index: bytes | None
+    transport: str | None
+    details: bytes
+    wrapped: bytes | None
+
+
+@dataclass(frozen=True)
+class Head:
+    """A resource without its content: all that a decision may look at."""
+
+    case_id: str
+    resource_type: str
+    resource_id: str
+    version: int
+    ordinal: int
+    labels: str
+
+    @property
+    def reference(self) -> str:
+        """"Type/<id>"."""
+        return f"{self.resource_type}/{self.resource_id}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """An opened resource and, if one was made, the reference of its copy in the EHR."""
+
+    payload: Payload
+    ehr_reference: str | None
+
+
+class TamperedError(Exception):
+    """A row's content does not open here or does not carry the labels of its row."""
+
+
+def label_text(labels: Iterable[Label]) -> str:
+    """"[C|V][A|SDV]…", the level first, then sorted: one text per set."""
+    shorts = {f"[{SHORT[label.system]}|{label.code}]" for label in labels}
+    return "".join(sorted(shorts, key=lambda short: (not short.startswith("[C|"), short)))
+
+
+def labels_in(text: str) -> tuple[Label, ...]:
+    """The labels of a row; what is not ours becomes a label that nothing knows."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return (UNKNOWN,) if text else ()
+    pairs = [item.partition("|") for item in text[1:-1].split("][")]
+    return tuple(Label(SYSTEMS[short], code) if short in SYSTEMS else UNKNOWN for short, _, code in pairs)
+
+
+class Vault:
+    """One tenant's rows through one connection. Data keys that were unwrapped are kept for this transaction."""
+
+    def __init__(self, connection: Connection, cipher: MasterCipher) -> None:
+        self._connection = connection
+        self._cipher = cipher
+        self._tenant_id = cipher.tenant_id
+        self._keys: dict[str, CaseKey] = {}
+
+    # -- digests -------------------------------------------------------------------------------------------------
+
+    def patient_index(self, patient: PatientKey) -> bytes:
+        """The same id at two EHRs is two patients (attack 10)."""
+        return self._cipher.blind_index("patient", patient.registration_id, patient.patient_id)
+
+    def author_index(self, registration_id: str | None, user_reference: str) -> bytes:
+        """The same Practitioner id at two EHRs is two people."""
+        return self._cipher.blind_index("author", registration_id or "", user_reference)
+
+    def partner_index(self, partner_id: str) -> bytes:
+        """One program, without its name."""
+        return self._cipher.blind_index("partner", partner_id)
+
+    # -- cases ---------------------------------------------------------------------------------------------------
+
+    def insert_case(self, row: Mapping[str, Any], details: Mapping[str, Any], now: datetime) -> None:
+        """A new case with a fresh data key. ``row``: the columns but month, tenant and details."""
+        case_id = row["case_id"]
+        key, wrapped = self._cipher.new_case_key(case_id)
+        self._keys[case_id] = key
+        place = {"tenant_id": self._tenant_id, "case_id": case_id, "month": f"{now:%Y-%m}"}
+        sealed = key.seal(orjson.dumps(details), table="vault_case", row_id=case_id, version=1)
+        self._connection.execute(vault_case.insert().values({**row, **place, "details": sealed}))
+        self._connection.execute(vault_key.insert().values({**place, "wrapped": wrapped}))
+
+    def close_case(self, case_id: str) -> None:
+        """The case is done: the day asked for is emptied with it."""
+        self._connection.execute(
+            update(vault_case)
+            .where(vault_case.c.tenant_id == self._tenant_id, vault_case.c.case_id == case_id)
+            .values(is_open=False, due_on=None, needs_person=False)
+        )
+
+    def case(self, case_id: str) -> CaseRow | None:
+        """One case."""
+        row = self._connection.execute(self._cases().where(vault_case.c.case_id == case_id)).one_or_none()
+        return None if row is None else _case_row(row)
+
+    def cases(
+        self,
+        kind: CaseKind,
+        *,
+        patient: PatientKey | None,
+        partner_id: str | None,
+        is_open: bool | None,
+    ) -> list[CaseRow]:
+        """Cases by what the caller asks for; nothing is decided yet."""
+        statement = self._cases().where(vault_case.c.kind == kind.value)
+        if patient is not None:
+            statement = statement.where(vault_case.c.patient_index == self.patient_index(patient))
+        if partner_id is not None:
+            statement = statement.where(vault_case.c.partner_index == self.partner_index(partner_id))
+        if is_open is not None:
+            statement = statement.where(vault_case.c.is_open.is_(is_open))
+        return [_case_row(row) for row in self._connection.execute(statement)]
+
+    def details(self, case: CaseRow) -> dict[str, Any]:
+        """What was sealed when the case was opened. Raises ``TamperedError``."""
+        return dict(orjson.loads(self._open(case, case.details, "vault_case", case.case_id, 1)))
+
+    def _cases(self) -> Select[Any]:
+        columns = [vault_case.c[name] for name in CaseRow.__annotations__ if name != "wrapped"]
+        return (
+            select(*columns, vault_key.c.wrapped)
+            .outerjoin(
+                vault_key,
+                (vault_key.c.tenant_id == vault_case.c.tenant_id) & (vault_key.c.case_id == vault_case.c.case_id),
+            )
+            .where(vault_case.c.tenant_id == self._tenant_id)
+        )
+
+    # -- resources -----------------------------------------------------------------------------------------------
+
+    def head(self, reference: Reference, *, for_update: bool = False) -> Head | None:
+        """The current version of one resource, without content. ``for_update`` locks it where rows can be locked."""
+        statement = self._heads().where(
+            vault_resource.c.resource_type == reference[0], vault_resource.c.resource_id == reference[1]
+        )
+        row = self._connection.execute(statement.with_for_update() if for_update else statement).one_or_none()
+        return None if row is None else Head(*row)
+
+    def heads(self, case_ids: Sequence[str], resource_type: str | None = None) -> list[Head]:
+        """Current versions in these cases, oldest first, without content. Always at least one statement."""
+        found: list[Head] = []
+        for start in range(0, max(len(case_ids), 1), CHUNK):
+            statement = self._heads().where(vault_resource.c.case_id.in_(case_ids[start : start + CHUNK]))
+            if resource_type is not None:
+                statement = statement.where(vault_resource.c.resource_type == resource_type)
+            rows = self._connection.execute(statement.order_by(vault_resource.c.case_id, vault_resource.c.ordinal))
+            found += [Head(*row) for row in rows]
+        return found
+
+    def contents(self, heads: Sequence[Head], cases: Mapping[str, CaseRow]) -> dict[str, Content]:
+        """Open these resources: reference -> content. What does not open is left out; the door asks why."""
+        opened: dict[str, Content] = {}
+        for head in heads:
+            body, ehr_copy = self._connection.execute(
+                select(vault_resource.c.body, vault_resource.c.ehr_copy).where(*self._is(head))
+            ).one()
+            try:
+                opened[head.reference] = self._content(head, cases[head.case_id], body, ehr_copy)
+            except TamperedError:
+                continue
+        return opened
+
+    def consents(self, cases: Sequence[CaseRow]) -> dict[str, list[Payload]]:
+        """Case id -> its Consent payloads, in one statement. One that does not open, or lost its labels, is left
+        out: a release we cannot trust opens nothing."""
+        by_id = {case.case_id: case for case in cases}
+        found: dict[str, list[Payload]] = {case_id: [] for case_id in by_id}
+        ids = list(by_id)
+        for start in range(0, max(len(ids), 1), CHUNK):
+            columns = (*(vault_resource.c[name] for name in Head.__annotations__), vault_resource.c.body)
+            statement = select(*columns).where(
+                vault_resource.c.tenant_id == self._tenant_id,
+                vault_resource.c.is_current,
+                vault_resource.c.case_id.in_(ids[start : start + CHUNK]),
+                vault_resource.c.resource_type == "Consent",
+            )
+            for *columns_of_head, body in self._connection.execute(statement.order_by(vault_resource.c.ordinal)):
+                head = Head(*columns_of_head)
+                try:
+                    content = self._content(head, by_id[head.case_id], body, None)
+                except TamperedError:
+                    continue
+                found[head.case_id].append(content.payload)
+        return found
+
+    def insert(self, payload: Payload, case: CaseRow, now: datetime) -> Head:
+        """Version 1 of a new resource; ``payload`` has its id."""
+        ordinal = select(func.coalesce(func.max(vault_resource.c.ordinal), 0) + 1).where(
+            vault_resource.c.tenant_id == self._tenant_id, vault_resource.c.case_id == case.case_id
+        )
+        head = Head(case.case_id, payload["resourceType"], payload["id"], 1, 0, label_text(enforced_labels(payload)))
+        self._insert(head, payload, case, now, ordinal=ordinal.scalar_subquery(), ehr_copy=None)
+        return head
+
+    def supersede(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> Head:
+        """The next version of ``head``; the one before stays, no longer current."""
+        (ehr_copy,) = self._connection.execute(select(vault_resource.c.ehr_copy).where(*self._is(head))).one()
+        self._connection.execute(update(vault_resource).where(*self._is(head)).values(is_current=False))
+        labels = label_text(enforced_labels(payload))
+        new = Head(head.case_id, head.resource_type, head.resource_id, head.version + 1, head.ordinal, labels)
+        self._insert(new, payload, case, now, ordinal=head.ordinal, ehr_copy=ehr_copy)
+        return new
+
+    def note_ehr_copy(self, head: Head, case: CaseRow, ehr_reference: str) -> None:
+        """Seal where the copy in the EHR is: an EHR's own id is no opaque one."""
+        sealed = self._key(case).seal(
+            ehr_reference.encode(), table="vault_resource.ehr_copy", row_id=head.reference, version=0
+        )
+        self._connection.execute(update(vault_resource).where(*self._is(head)).values(ehr_copy=sealed))
+
+    def _heads(self) -> Select[Any]:
+        columns = (vault_resource.c[name] for name in Head.__annotations__)
+        return select(*columns).where(vault_resource.c.tenant_id == self._tenant_id, vault_resource.c.is_current)
+
+    def _is(self, head: Head) -> tuple[Any, ...]:
+        return (
+            vault_resource.c.tenant_id == self._tenant_id,
+            vault_resource.c.resource_type == head.resource_type,
+            vault_resource.c.resource_id == head.resource_id,
+            vault_resource.c.version == head.version,
+        )
+
+    def _insert(
+        self, head: Head, payload: Payload, case: CaseRow, now: datetime, *, ordinal: Any, ehr_copy: bytes | None
+    ) -> None:
+        body = self._key(case).seal(
+            orjson.dumps(payload, default=_number), table="vault_resource", row_id=head.reference, version=head.version
+        )
+        self._connection.execute(
+            vault_resource.insert().values(
+                tenant_id=self._tenant_id,
+                resource_type=head.resource_type,
+                resource_id=head.resource_id,
+                version=head.version,
+                case_id=head.case_id,
+                ordinal=ordinal,
+                month=f"{now:%Y-%m}",
+                is_current=True,
+                labels=head.labels,
+                body=body,
+                ehr_copy=ehr_copy,
+            )
+        )
+
+    def _content(self, head: Head, case: CaseRow, body: bytes, ehr_copy: bytes | None) -> Content:
+        opened = self._open(case, body, "vault_resource", head.reference, head.version)
+        payload: Payload = json.loads(opened, parse_float=Decimal)
+        if label_text(enforced_labels(payload)) != head.labels:
+            raise TamperedError("the row does not carry the labels of its content")
+        if ehr_copy is None:
+            return Content(payload, None)
+        copy = self._open(case, ehr_copy, "vault_resource.ehr_copy", head.reference, 0)
+        return Content(payload, copy.decode())
+
+    # -- receipts ------------------------------------------------------------------------------------------------
+
+    def claim_receipts(self, indexes: Sequence[bytes], digest: bytes, task_id: str, now: datetime) -> None:
+        """Remember what these identifiers lead to; those that are taken stay as they are."""
+        common = {
+            "tenant_id": self._tenant_id,
+            "month": f"{now:%Y-%m}",
+            "task_id": task_id,
+            "body_digest": digest,
+        }
+        insert_ignoring(self._connection, vault_receipt, [{**common, "receipt_index": index} for index in indexes])
+
+    def receipts(self, indexes: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
+        """Receipt index -> task id and body digest, for those that were claimed."""
+        statement = select(vault_receipt.c.receipt_index, vault_receipt.c.task_id, vault_receipt.c.body_digest).where(
+            vault_receipt.c.tenant_id == self._tenant_id, vault_receipt.c.receipt_index.in_(list(indexes))
+        )
+        return {bytes(row[0]): (row[1], bytes(row[2])) for row in self._connection.execute(statement)}
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def _key(self, case: CaseRow) -> CaseKey:
+        if case.case_id not in self._keys:
+            if case.wrapped is None:
+                raise TamperedError("the case was erased")
+            try:
+                self._keys[case.case_id] = self._cipher.unwrap_case_key(case.case_id, bytes(case.wrapped))
+            except SealError:
+                raise TamperedError("the case key was replaced") from None
+        return self._keys[case.case_id]
+
+    def _open(self, case: CaseRow, sealed: bytes, table: str, row_id: str, version: int) -> bytes:
+        try:
+            return self._key(case).open(bytes(sealed), table=table, row_id=row_id, version=version)
+        except SealError:
+            raise TamperedError("the content was altered or moved") from None
+
+
+def _case_row(row: Any) -> CaseRow:
+    values = row._asdict()
+    for name in ("patient_index", "author_index", "partner_index", "details", "wrapped"):
+        values[name] = None if values[name] is None else bytes(values[name])
+    return CaseRow(**{**values, "kind": CaseKind(values["kind"])})
+
+
+def _number(value: object) -> orjson.Fragment:
+    """A FHIR decimal keeps its digits: 0.40 is not 0.4."""
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value).encode())
+    raise TypeError(type(value).__name__)

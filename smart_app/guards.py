@@ -1,0 +1,275 @@
+"""Who may ask: one guard per blueprint, run before its views, the open ones too.
+
+A guard turns a launch or a bearer token into the frozen ``Requester`` that the door decides about. Launch guards
+look only at the session and at configuration: what they refuse is decided without stored patient data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, abort, current_app, g, request
+from werkzeug.wrappers import Response
+
+from launch import session as launch_session
+from launch.context import LaunchContext
+from launch.errors import BearerError, LaunchError, LaunchNotFoundError
+from launch.resource_server import PartnerToken, PartnerTokens
+from smart_app.errors import LockedError, NothingToShowError
+from smart_app.policy.access import Purpose, Requester, Role
+from smart_app.ports import Partner, Services
+from smart_app.settings import CLINICAL_ROLES, Settings
+
+Guard = Callable[[], None]
+EXTENSION = "warm_referral"
+BEARER_BLUEPRINTS = ("partner_fhir", "partner_oauth")
+
+ATTESTATION = "attestation"
+REASON_WITHOUT_ENCOUNTER = "reason-without-encounter"
+OPEN_ANSWERS = frozenset({"alone", "chosen-company", "remote-not-overheard"})
+CLOSED_ANSWER = "not-private"
+REASONS_WITHOUT_ENCOUNTER = ("phone", "follow-up", "other")
+
+# What a site role is to the decision table. Roles that are not here (program lead, IT admin, coordinator) get no
+# requester at all: their pages hold no patient-level item.
+TABLE_ROLES: Mapping[str, tuple[Role, Purpose]] = {
+    **dict.fromkeys(CLINICAL_ROLES, (Role.CLINICIAN, Purpose.TREAT)),
+    "scheduler": (Role.SCHEDULER, Purpose.HOPERAT),
+    "privacy-officer": (Role.PRIVACY_OFFICER, Purpose.HCOMPL),
+}
+
+
+@dataclass(frozen=True)
+class _Installed:
+    services: Services
+    settings: Settings
+    partner_tokens: PartnerTokens
+    guard_by_blueprint: dict[str, Guard]
+
+
+def install(app: Flask, *, services: Services, settings: Settings, partner_tokens: PartnerTokens) -> None:
+    """Give this app's guards what they need; called once by ``app.py`` before blueprints are registered."""
+    app.extensions[EXTENSION] = _Installed(services, settings, partner_tokens, {})
+    app.before_request(refuse_foreign_posts)
+
+
+def declare_public(app: Flask, blueprint_name: str) -> None:
+    """Write down that a blueprint of ``launch`` is open by nature: nobody has a launch or a token yet there."""
+    _installed(app).guard_by_blueprint[blueprint_name] = public
+
+
+def show_launch_errors(app: Flask, show: Callable[[str, str, int], Response], nothing: Callable[[], Response]) -> None:
+    """Render what ``launch`` refuses, in its own words; a launch that is not this browser's is the constant page."""
+
+    def show_error(error: LaunchError) -> Response:
+        if isinstance(error, LaunchNotFoundError):
+            return nothing()
+        return show(error.words, error.next_step, error.status)
+
+    app.register_error_handler(LaunchError, show_error)
+
+
+def protect(blueprint: Blueprint, guard: Guard) -> None:
+    """Run ``guard`` before every view of ``blueprint``, and write down which one it is for the house test."""
+    blueprint.before_request(guard)
+    blueprint.record(lambda state: _installed(state.app).guard_by_blueprint.update({blueprint.name: guard}))
+
+
+def guard_names(app: Flask) -> dict[str, str]:
+    """Blueprint name -> guard name, as registered on this app."""
+    return {name: guard.__name__ for name, guard in _installed(app).guard_by_blueprint.items()}
+
+
+# -- guards ------------------------------------------------------------------------------------------------------
+
+
+def public() -> None:
+    """Open to anyone, said aloud."""
+
+
+def require_member() -> None:
+    """Any launch whose ``fhirUser`` has a role here. Clinical roles need a patient in the launch (R23)."""
+    _enter()
+
+
+def require_clinician() -> None:
+    """A clinical role, launched from a patient's chart (R23)."""
+    _require_role(CLINICAL_ROLES)
+
+
+def require_scheduler() -> None:
+    """The scheduler's own pages, by launch without patient."""
+    _require_role({"scheduler"})
+
+
+def require_coordinator() -> None:
+    """The coordinator's own pages."""
+    _require_role({"coordinator"})
+
+
+def require_privacy_officer() -> None:
+    """The privacy officer's own pages."""
+    _require_role({"privacy-officer"})
+
+
+def require_program_lead() -> None:
+    """The program lead's own pages: agreements, no patient data."""
+    _require_role({"program-lead"})
+
+
+def require_it_admin() -> None:
+    """The IT admin's own pages: configuration, no content (R41)."""
+    _require_role({"it-admin"})
+
+
+def require_partner() -> None:
+    """A live access token of a partner whose agreement is current now (R19). Raises ``BearerError`` only."""
+    installed = _installed(current_app)
+    token = installed.partner_tokens.require_token(request.headers)
+    partner_ = installed.services.directory.partner_of_client(token.client_id)
+    if partner_ is None:  # the token's client belongs to no program: the agreement itself was asked with the token
+        raise BearerError(401, 'Bearer error="invalid_token"', "no-partner")
+    g.partner_token, g.partner = token, partner_
+    g.requester = Requester(Role.ADVOCATE, f"Organization/{partner_.partner_id}", Purpose.COC)
+
+
+# -- what views ask ----------------------------------------------------------------------------------------------
+
+
+def services() -> Services:
+    """The ports of this app."""
+    return _installed(current_app).services
+
+
+def settings() -> Settings:
+    """The frozen settings, for pages that show configuration (never a secret)."""
+    return _installed(current_app).settings
+
+
+def launch() -> LaunchContext:
+    """The launch of this request's path."""
+    return cast(LaunchContext, g.launch)
+
+
+def site_role() -> str:
+    """The role configuration binds to this launch's ``fhirUser``, such as "nurse"."""
+    return cast(str, g.site_role)
+
+
+def requester() -> Requester:
+    """Who asks. Raises ``NothingToShowError`` for roles that may see no patient-level item."""
+    if "requester" not in g:
+        raise NothingToShowError(rule="R41")
+    return cast(Requester, g.requester)
+
+
+def partner() -> Partner:
+    """The DSV program whose token this request carries."""
+    return cast(Partner, g.partner)
+
+
+def require_scope(scope: str) -> None:
+    """Raises ``BearerError`` 403 before any look-up unless the token covers ``scope`` ("system/Task.u")."""
+    _installed(current_app).partner_tokens.require_scope(cast(PartnerToken, g.partner_token), scope)
+
+
+def remember(key: str, value: Any) -> None:
+    """Keep a small value with this launch, sealed on the server."""
+    launch_session.remember(launch().launch_id, key, value)
+
+
+def recall(key: str) -> Any:
+    """What ``remember`` kept, or None."""
+    return launch_session.recall(launch().launch_id, key)
+
+
+def attest(answer: str, *, limits_said: bool, interpreter: str) -> None:
+    """Keep the answer to the privacy question of this launch (R2). ``not-private`` keeps record and send locked."""
+    if answer not in OPEN_ANSWERS | {CLOSED_ANSWER}:
+        abort(422)
+    remember(ATTESTATION, {"answer": answer, "limits_said": limits_said, "interpreter": interpreter})
+
+
+def attestation() -> dict[str, Any] | None:
+    """The answer kept by ``attest``, or None."""
+    return cast("dict[str, Any] | None", recall(ATTESTATION))
+
+
+def is_attested() -> bool:
+    """True when the privacy question was answered with one of the three open answers, and the limits were said."""
+    kept = attestation()
+    return kept is not None and kept["answer"] in OPEN_ANSWERS and bool(kept["limits_said"])
+
+
+def require_attested() -> None:
+    """Record and send stay locked until the clinician attests for this launch (R2), and, where the launch has no
+    encounter, until the reason is chosen (R23)."""
+    if not is_attested():
+        raise LockedError(rule="R2")
+    if launch().encounter_id is None and recall(REASON_WITHOUT_ENCOUNTER) not in REASONS_WITHOUT_ENCOUNTER:
+        raise LockedError("There is no visit open in the chart. Say first why: phone, follow-up or other.", rule="R23")
+
+
+def end_launch() -> None:
+    """Hide, exit, idle: the launch ends here and at the EHR."""
+    launch_session.end_launch(launch().launch_id)
+
+
+def refuse_foreign_posts() -> None:
+    """A form can only come from our own page (attack 11). Under ``no-referrer`` our own POST says ``Origin: null``,
+    so the fetch metadata decide; an older browser that sends none must name our origin. Bearer surfaces take no
+    cookie and are left out."""
+    if request.method in ("GET", "HEAD", "OPTIONS") or request.blueprint in BEARER_BLUEPRINTS:
+        return
+    fetch_site = request.headers.get("Sec-Fetch-Site")
+    ours = urlsplit(services().public_base_url)
+    is_ours = fetch_site == "same-origin" or (
+        fetch_site is None and request.headers.get("Origin") == f"{ours.scheme}://{ours.netloc}"
+    )
+    if not is_ours:
+        abort(403)
+
+
+# -- inside ------------------------------------------------------------------------------------------------------
+
+
+def _installed(app: Flask) -> _Installed:
+    return cast(_Installed, app.extensions[EXTENSION])
+
+
+def _require_role(allowed: frozenset[str] | set[str]) -> None:
+    _enter()
+    if site_role() not in allowed:
+        raise NothingToShowError(rule="R23")
+
+
+def _enter() -> None:
+    context = launch_session.current_launch((request.view_args or {}).get("launch_id", ""))
+    ehr = settings().ehr_for(context.registration_id)
+    role = ehr.roles.get(context.fhir_user)
+    if role is None:
+        raise LockedError(
+            "Your EHR account has no role in this app yet. Ask your IT to add it. The phone list is open to you.",
+            rule="R23",
+        )
+    if role in CLINICAL_ROLES and context.patient_id is None:
+        raise LockedError("Open this from a patient's chart. The phone list is open to you.", rule="R23")
+    g.launch, g.site_role = context, role
+    bound = TABLE_ROLES.get(role)
+    if bound is None:
+        return
+    is_clinical = role in CLINICAL_ROLES
+    g.requester = Requester(
+        role=bound[0],
+        user_reference=context.fhir_user,
+        purpose=bound[1],
+        patient_id=context.patient_id if is_clinical else None,
+        encounter_id=context.encounter_id if is_clinical else None,
+        registration_id=context.registration_id,
+        launch_id=context.launch_id,
+        site_role=role,
+        is_treating=role in ehr.treating_roles,
+    )

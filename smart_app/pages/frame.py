@@ -1,0 +1,130 @@
+"""What stands around every page: product name, patient banner, and the numbers to call. Pages import nothing of each
+other; they share this through the template context."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from typing import Any
+
+from flask import Flask, g
+
+from smart_app import guards
+from smart_app.ports import Partner
+
+PATIENT_NOTE = "patient"
+LANGUAGES = {
+    "ar": "Arabic",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "hmn": "Hmong",
+    "ht": "Haitian Creole",
+    "hy": "Armenian",
+    "ko": "Korean",
+    "ase": "American Sign Language",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "so": "Somali",
+    "tl": "Tagalog",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+
+
+
+@dataclass(frozen=True)
+class Line:
+    """One help line of ``phones.toml``."""
+
+    id: str
+    name: str
+    neutral_name: str
+    phone: str
+    hours: str
+    checked_on: date
+    ways: tuple[str, ...] = ()
+    neutral_ways: tuple[str, ...] = ()
+    note: str = ""
+    is_core: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """One address of ``phones.toml``."""
+
+    id: str
+    name: str
+    address: str
+    checked_on: date
+    note: str = ""
+
+
+def _read() -> tuple[tuple[Line, ...], tuple[Link, ...]]:
+    raw = tomllib.loads(resources.files(__package__).joinpath("phones.toml").read_text(encoding="utf-8"))
+    lines = tuple(Line(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}) for row in raw["line"])
+    return lines, tuple(Link(**row) for row in raw["link"])
+
+
+LINES, LINKS = _read()
+
+
+def install(app: Flask) -> None:
+    """Give every template its frame."""
+    app.context_processor(context)
+    app.add_template_filter(language_name)
+
+
+def language_name(code: str) -> str:
+    """"es" -> "Spanish"; what we have no name for stays as it is."""
+    return LANGUAGES.get(code, code)
+
+
+def plain_context(product_name: str) -> dict[str, Any]:
+    """The frame with nothing of anyone in it: for pages outside a launch, and where even the database is down."""
+    return {
+        "lang": "en",
+        "product_name": product_name,
+        "launch_id": None,
+        "banner": None,
+        "is_open": False,
+        "call_partners": [],
+        "hotlines": [line for line in LINES if line.is_core],
+        "lines": LINES,
+        "links": LINKS,
+    }
+
+
+def context() -> dict[str, Any]:
+    """The frame of this request. Errors set ``g.frame_is_plain`` first, so that their page needs no look-up."""
+    services = guards.services()
+    frame = plain_context(services.product_name)
+    if g.get("frame_is_plain"):
+        return frame
+    frame["call_partners"] = _partners_to_call()
+    if "launch" in g:
+        frame["launch_id"] = guards.launch().launch_id
+        if guards.launch().patient_id is not None:
+            frame["is_open"] = guards.is_attested()
+            frame["banner"] = _banner(guards.recall(PATIENT_NOTE))
+    return frame
+
+
+def _partners_to_call() -> list[Partner]:
+    """Programs with a current agreement: the local line first (R19 closes the channel at once)."""
+    services = guards.services()
+    now = services.now()
+    return [p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now)]
+
+
+def _banner(patient: dict[str, Any] | None) -> dict[str, str] | None:
+    """Name and birth date unless the EHR shows them itself; then initials and age, against the wrong chart."""
+    if patient is None:
+        return None
+    if guards.launch().needs_patient_banner:
+        born = f"Born {patient['birth_date']}" if patient["birth_date"] else ""
+        return {"name": patient["name"], "detail": born}
+    age = f"Age {patient['age']}" if patient["age"] is not None else ""
+    return {"name": patient["initials"], "detail": age}

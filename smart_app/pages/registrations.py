@@ -1,0 +1,58 @@
+"""The IT admin's page: which EHR may receive what, until when its proof holds, and the addresses to register (R41)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, render_template
+
+from smart_app import guards
+from smart_app.policy.placement import RegistrationPlacement
+
+blueprint = Blueprint("registrations", __name__)
+guards.protect(blueprint, guards.require_it_admin)
+
+PLACES = {"vault": "in this app only", "ehr-and-vault": "in this app, and a copy in the EHR"}
+
+
+@dataclass(frozen=True)
+class _Registration:
+    placement: RegistrationPlacement
+    issuer: str
+    client_id: str
+    frames: tuple[str, ...]
+    today: date
+
+    @property
+    def places(self) -> dict[str, str]:
+        return {kind: PLACES[place] for kind, place in sorted(self.placement.by_type.items())}
+
+    @property
+    def proof_words(self) -> str:
+        proof = self.placement.proof
+        if proof is None:
+            return "none: nothing is written to this EHR"
+        left = (proof.expires_on - self.today).days
+        if left < 0:
+            return f"ended on {proof.expires_on.isoformat()}: nothing is written until the probe is run again"
+        return f"made on {proof.made_on.isoformat()}, holds until {proof.expires_on.isoformat()} ({left} days)"
+
+
+@blueprint.get("/v/<launch_id>/registrations")
+def overview(launch_id: str) -> str:
+    """Every registration. Configuration only: no patient, no content."""
+    services, settings = guards.services(), guards.settings()
+    today = services.now().astimezone(ZoneInfo(services.site.time_zone)).date()
+    rows = [
+        _Registration(services.placement.registrations[e.id], e.issuer, e.client_id, e.frame_origins, today)
+        for e in settings.ehr
+    ]
+    base = services.public_base_url
+    addresses = {
+        "Launch URL": f"{base}/launch",
+        "Redirect URL": f"{base}/callback",
+        "Key set (JWKS)": f"{base}/.well-known/jwks.json",
+    }
+    return render_template("registrations.html", registrations=rows, addresses=addresses)

@@ -1,0 +1,288 @@
+"""A warm referral from the health center to a program: shown, sent with the survivor's release, and followed.
+
+No disclosure is needed (R1). The vault rows and the delivery job commit together; the EHR copy comes afterwards.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from fhir_profiles import safe_contact, terminology
+from fhir_profiles.referral_patient import LONGEST_ALIAS, referral_patient
+from fhir_profiles.referral_service_request import NEEDS, referral_service_request
+from fhir_profiles.referral_task import referral_task
+from fhir_profiles.release_consent import DEFAULT_DAYS, LONGEST_DAYS, release_consent
+from fhir_profiles.safe_contact import MEETS, VOICEMAILS
+from fhir_profiles.security_labels import labels_for
+from smart_app.errors import InvalidError, LockedError
+from smart_app.policy import minors, placement
+from smart_app.policy.access import Requester
+from smart_app.policy.ehr_copy import service_request_copy
+from smart_app.policy.place_words import place_words
+from smart_app.policy.placement import PlacementDecision
+from smart_app.ports import (
+    CaseKind,
+    Partner,
+    PatientKey,
+    Payload,
+    Services,
+    Site,
+    Stored,
+    UnitOfWork,
+    WriteBackResult,
+)
+
+SIGNED: tuple[str, ...] = ("screen", "paper", "cannot-sign")
+MEET_WORDS = {
+    "on-site": "They meet here, on site",
+    "call-now": "They speak on the phone now",
+    "clinic-phone": "The program calls the clinic's phone",
+    "safe-contact": "The program calls the safe number",
+    "survivor-calls": "The patient calls the program; the program calls nobody",
+}
+VOICEMAIL_WORDS = {
+    "none": "No voicemail",
+    "silent": "Hang up without a word",
+    "safe": "A voicemail is safe",
+}
+
+
+@dataclass(frozen=True)
+class ReferralForm:
+    """What was chosen. ``meet`` is one of MEETS, ``signed`` one of SIGNED; ``phone`` belongs to meet "safe-contact"
+    alone. ``needs`` are keys of NEEDS. ``release_days`` from today, 90 at most."""
+
+    partner_id: str
+    meet: str
+    alias: str
+    signed: str = ""
+    phone: str | None = None
+    voicemail: str | None = None
+    say_as: str | None = None
+    code_word: str | None = None
+    language: str | None = None
+    interpreter: bool | None = None
+    needs: tuple[str, ...] = ()
+    release_days: int = DEFAULT_DAYS
+    wants_ehr_copy: bool = False
+
+
+@dataclass(frozen=True)
+class ReferralResult:
+    """What now exists, and where. ``ehr_result`` is None where no EHR copy was tried."""
+
+    case_id: str
+    task_reference: str
+    ends_on: date
+    place_words: tuple[str, ...]
+    lines_by_hand: tuple[str, ...]
+    ehr_result: WriteBackResult | None
+
+
+def preview(form: ReferralForm, site: Site, partner: Partner) -> list[str]:
+    """Everything that will leave, item by item, as it is shown before sending (R12). Raises ``InvalidError``."""
+    _require_complete(form)
+    contact = [
+        (form.phone, "Safe number: {}"),
+        (VOICEMAIL_WORDS.get(form.voicemail or ""), "Voicemail: {}"),
+        (form.say_as, "Say you are calling from: {}"),
+        (form.code_word, "Word to know each other by: {}"),
+        (form.language, "Language: {}"),
+        ("yes" if form.interpreter else None, "Interpreter needed: {}"),
+    ]
+    return [
+        f"Name to use: {form.alias}",
+        f"How they meet: {MEET_WORDS[form.meet]}",
+        *(words.format(value) for value, words in contact if value),
+        *(f"Help wanted: {NEEDS[need]}" for need in form.needs),
+        f"From {site.name} to {partner.name}, and nobody else",
+        f"The release ends after {form.release_days} days, or as soon as the patient says so",
+    ]
+
+
+def send(services: Services, requester: Requester, form: ReferralForm, now: datetime) -> ReferralResult:
+    """Store Patient alias, release A, ServiceRequest and Task and queue their delivery, all in one transaction; then
+    copy the ServiceRequest to the EHR where placement says so.
+
+    Raises ``InvalidError`` (something not chosen, or no signature: then the call path, nothing is stored to send) and
+    ``LockedError`` (no current agreement, no computer link, a minor, no patient in the launch).
+    """
+    _require_complete(form)
+    _require_signature(form)
+    partner = _require_open_partner(services, form.partner_id, now)
+    patient = _require_adult(services, requester, now)
+    today = now.astimezone(ZoneInfo(services.site.time_zone)).date()
+    payloads = _build(form, services.site, partner, today, now)
+    with services.door.open_for(requester, now) as work:
+        case_id = work.open_case(CaseKind.REFERRAL, patient=patient, partner_id=partner.partner_id)
+        stored = [work.create(payload, case_id=case_id) for payload in payloads]
+        service_request, task = stored[-2], stored[-1]
+        work.outbox.add(
+            kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id
+        )
+        work.facts.count("referral", "sent")
+    decision = placement.decide(
+        services.placement,
+        registration_id=patient.registration_id,
+        resource_type="ServiceRequest",
+        patient_id=patient.patient_id,
+        patient_wants_ehr_copy=form.wants_ehr_copy,
+        today=today,
+    )
+    result = _copy_to_ehr(services, requester, service_request, patient, decision, now)
+    registration = services.placement.registrations.get(patient.registration_id)
+    return ReferralResult(
+        case_id=case_id,
+        task_reference=task.reference,
+        ends_on=today + timedelta(days=form.release_days),
+        place_words=(
+            *place_words(
+                decision, ehr_name=registration.ehr_name if registration else "", write_back=result and result.value
+            ),
+            f"A copy goes to {partner.name}: the items you saw, and nothing else.",
+        ),
+        lines_by_hand=decision.lines_by_hand if result is None else (),
+        ehr_result=result,
+    )
+
+
+def _require_complete(form: ReferralForm) -> None:
+    """Each refusal names one thing to choose. Nothing chosen cannot be sent (R13)."""
+    if form.meet not in MEETS:
+        raise InvalidError("Choose how the two will meet.", rule="R13")
+    if (form.meet == "safe-contact") != bool(form.phone):
+        raise InvalidError("A safe number is needed for a call to it, and only then.", rule="R13")
+    if not 0 < len(form.alias.strip()) <= LONGEST_ALIAS:
+        raise InvalidError("Choose a name the program may use.", rule="R12")
+    if not 1 <= form.release_days <= LONGEST_DAYS:
+        raise InvalidError(f"A release lasts from 1 to {LONGEST_DAYS} days.", rule="R10")
+    if not set(form.needs) <= set(NEEDS) or form.voicemail not in (None, *VOICEMAILS):
+        raise InvalidError("Choose from the list.", rule="R12")
+    _contact(form, date(2000, 1, 1))
+
+
+def _require_signature(form: ReferralForm) -> None:
+    if form.signed == "cannot-sign":
+        raise InvalidError(
+            "Without a signature nothing is sent. Call the program together: the patient speaks, you stay on the line.",
+            rule="R10",
+        )
+    if form.signed not in SIGNED:
+        raise InvalidError("Has the patient signed? Choose one.", rule="R10")
+
+
+def _require_open_partner(services: Services, partner_id: str, now: datetime) -> Partner:
+    partner = services.directory.partner(partner_id)
+    if partner is None:
+        raise InvalidError("Choose a program from the list.", rule="R10")
+    if not services.mou_gate.is_open(partner_id, now):
+        raise LockedError(
+            f"The agreement with {partner.name} is not in force today, so nothing can be sent. Call {partner.phone}.",
+            rule="R19",
+        )
+    if partner.fhir_address is None:
+        raise LockedError(f"{partner.name} takes referrals by phone. Call {partner.phone} together.", rule="R9")
+    return partner
+
+
+def _require_adult(services: Services, requester: Requester, now: datetime) -> PatientKey:
+    """The launched patient, read again right before the write (attack 10), and no minor (R31)."""
+    if requester.patient_id is None or requester.registration_id is None:
+        raise LockedError("Open this from a patient's chart.", rule="R23")
+    born = services.ehr.launched_patient(requester, now).get("birthDate")
+    # The latest zone's date: nobody becomes an adult early.
+    if minors.is_locked(born, (now - timedelta(hours=12)).date()):
+        raise LockedError(minors.LOCKED_WORDS, rule="R31")
+    return PatientKey(requester.registration_id, requester.patient_id)
+
+
+def _build(form: ReferralForm, site: Site, partner: Partner, today: date, now: datetime) -> list[Payload]:
+    """Patient, Consent, ServiceRequest, Task, in the order they are stored: the release stands before what it covers.
+    All ids are made for this referral."""
+    patient_id, consent_id, request_id, task_id = (str(uuid.uuid4()) for _ in range(4))
+    organization = f"Organization/{partner.partner_id}"
+    return [
+        referral_patient(
+            labels=labels_for("referral-patient"),
+            id=patient_id,
+            identifier_system=terminology.ID_PATIENT,
+            identifier_value=patient_id,
+            alias=form.alias.strip(),
+        ),
+        release_consent(
+            labels=labels_for("release-consent"),
+            id=consent_id,
+            patient_reference=f"Patient/{patient_id}",
+            from_organization=site.organization_reference,
+            to_organization=organization,
+            item_references=[f"ServiceRequest/{request_id}", f"Task/{task_id}"],
+            signed_on=min(today, now.date()),
+            starts_on=min(today, now.date()),
+            ends_on=min(today, now.date()) + timedelta(days=form.release_days),
+            signer="self",
+            source_identifier=str(uuid.uuid4()),
+            policy_uri=terminology.POLICY_RELEASE_OUT,
+        ),
+        referral_service_request(
+            labels=labels_for("referral-service-request"),
+            id=request_id,
+            patient_reference=f"Patient/{patient_id}",
+            requester_reference=site.organization_reference,
+            performer_reference=organization,
+            consent_reference=f"Consent/{consent_id}",
+            safe_contact=_contact(form, today),
+            authored_at=today,
+            needs=form.needs,
+        ),
+        referral_task(
+            labels=labels_for("referral-task"),
+            id=task_id,
+            identifier_system=terminology.ID_TASK,
+            identifier_value=task_id,
+            service_request_reference=f"ServiceRequest/{request_id}",
+            patient_reference=f"Patient/{patient_id}",
+            requester_reference=site.organization_reference,
+            owner_reference=organization,
+            authored_at=today,
+            due_at=now + timedelta(minutes=partner.acknowledge_minutes),
+        ),
+    ]
+
+
+def _contact(form: ReferralForm, today: date) -> Payload:
+    """The safe contact ends with the release, and after 30 days at the latest (R14)."""
+    try:
+        return safe_contact.safe_contact(
+            meet=form.meet,
+            asked_on=today,
+            expires_on=today + timedelta(days=min(form.release_days, safe_contact.LONGEST_DAYS)),
+            telecom=form.phone or None,
+            voicemail=form.voicemail if form.phone else None,
+            code_word=form.code_word or None,
+            say_as=form.say_as or None,
+            language=form.language or None,
+            interpreter=form.interpreter,
+        )
+    except ValueError:
+        raise InvalidError("Look again at the number, the words and the language.", rule="R13") from None
+
+
+def _copy_to_ehr(
+    services: Services,
+    requester: Requester,
+    service_request: Stored,
+    patient: PatientKey,
+    decision: PlacementDecision,
+    now: datetime,
+) -> WriteBackResult | None:
+    if not decision.has_ehr_copy:
+        return None
+    copy = service_request_copy(service_request.payload, patient_reference=f"Patient/{patient.patient_id}")
+    written = services.ehr.write_back(requester, copy, now)
+    if written.result is WriteBackResult.SAVED and written.reference is not None:
+        with services.door.open_for(requester, now) as work:
+            work.note_ehr_copy(service_request.reference, written.reference)
+    return written.result

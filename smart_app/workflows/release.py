@@ -1,0 +1,101 @@
+"""A survivor's release that a program posts by itself (Consent B): from then on it may tell us what its tier names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fhir_profiles import release_consent
+from fhir_profiles.security_labels import import_labels
+from fhir_profiles.validation import Issue, validate
+from smart_app.errors import ConflictError, InvalidError
+from smart_app.policy import attestation
+from smart_app.policy.access import Requester
+from smart_app.ports import Door, Payload, Stored, UnitOfWork
+
+PROFILE = "release-consent"
+
+
+def record_from_partner(
+    door: Door, requester: Requester, payload: Payload, now: datetime, *, our_organization: str, public_base_url: str
+) -> Stored:
+    """Store release B of ``requester`` ("Organization/<partner>") for one Task that we sent it.
+
+    ``our_organization`` is "Organization/<tenant id>". The Task may be named "Task/<id>" or by its full address under
+    ``public_base_url``. The same release again gives the one already stored.
+
+    Raises ``InvalidError`` (422, decided from the body alone), ``NothingToShowError`` (not this program's Task) and
+    ``ConflictError`` (the same release number with other content).
+    """
+    consent = _with_relative_items(payload, f"{public_base_url}/fhir/")
+    issues = validate(consent, PROFILE)
+    task_reference = None if issues else _task_of(consent)
+    if task_reference is None:
+        return _refuse(door, requester, issues or [_issue("Consent.provision.data")], now)
+    found = attestation.problems(
+        consent,
+        discloser=requester.user_reference,
+        recipient=our_organization,
+        items=[task_reference],
+        now=now,
+    )
+    if found:
+        return _refuse(door, requester, [_issue(expression) for expression in found], now)
+    with door.open_for(requester, now) as work:
+        return _store(work, consent, task_reference, our_organization)
+
+
+def _store(work: UnitOfWork, consent: Payload, task_reference: str, our_organization: str) -> Stored:
+    task = work.read(task_reference)
+    is_ours = task.payload["requester"]["reference"] == our_organization
+    if not is_ours or consent["patient"]["reference"] != task.payload["for"]["reference"]:
+        work.audit_refusal("R20", reference=task_reference)
+        raise InvalidError(issues=[_issue("Consent.patient" if is_ours else "Consent.provision.data")], rule="R20")
+    for known in work.in_case(task.case_id, "Consent"):
+        if known.payload.get("sourceReference") == consent["sourceReference"]:
+            return _same_or_conflict(known, consent)
+    fresh = {key: value for key, value in consent.items() if key != "id"}
+    return work.create(import_labels(fresh, PROFILE), case_id=task.case_id)
+
+
+def _same_or_conflict(known: Stored, consent: Payload) -> Stored:
+    """Posted again after a lost answer it is the same release; other content under its number is not."""
+    apart = ("id", "meta")
+    is_same = {key: value for key, value in known.payload.items() if key not in apart} == {
+        key: value for key, value in consent.items() if key not in apart
+    }
+    if not is_same:
+        raise ConflictError("This release number was used for another release.")
+    return known
+
+
+def _refuse(door: Door, requester: Requester, issues: list[Issue], now: datetime) -> Stored:
+    with door.open_for(requester, now) as work:
+        work.audit_refusal("R20")
+        raise InvalidError(issues=issues, rule="R20")
+
+
+def _with_relative_items(payload: Payload, base: str) -> Payload:
+    """The same Consent with addresses under our own base written as "Type/<id>"."""
+    provision = payload.get("provision")
+    if not isinstance(provision, dict) or not isinstance(provision.get("data"), list):
+        return payload
+    data = [_with_relative_item(item, base) for item in provision["data"]]
+    return {**payload, "provision": {**provision, "data": data}}
+
+
+def _with_relative_item(item: object, base: str) -> object:
+    target = item.get("reference") if isinstance(item, dict) else None
+    reference = target.get("reference") if isinstance(target, dict) else None
+    if not isinstance(item, dict) or not isinstance(target, dict) or not isinstance(reference, str):
+        return item
+    return {**item, "reference": {**target, "reference": reference.removeprefix(base)}}
+
+
+def _task_of(consent: Payload) -> str | None:
+    """The one Task that the release names, or None when it names anything else."""
+    items = release_consent.items_of(consent)
+    return items[0] if len(items) == 1 and items[0].startswith("Task/") else None
+
+
+def _issue(expression: str) -> Issue:
+    return Issue("error", "invalid", expression, "This does not make a release that is in force here.")

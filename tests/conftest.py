@@ -1,0 +1,144 @@
+"""Shared by all tests: command-line options, tools that may be missing, and processes that are always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# tool -> what to type on Debian when it is missing
+DEBIAN_PACKAGES = {
+    "chromium": "apt-get install chromium",
+    "git": "apt-get install git",
+    "make": "apt-get install make",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--data", metavar="FOLDER", help="folder with Synthea FHIR R4 bundles, for tests on real input")
+    parser.addoption("--chromium", metavar="FILE", help="browser for tests/browser (default: chromium on PATH)")
+
+
+def skip_or_fail(words: str) -> None:
+    """A tool that is missing skips a test at a desk and fails it in CI, where nothing may be skipped silently."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def require_tool(pytestconfig: pytest.Config) -> Callable[[str], str]:
+    """``require_tool("chromium")`` gives the program's path, or skips with the line that installs it."""
+
+    def require(name: str) -> str:
+        path = pytestconfig.getoption(f"--{name}", default=None) or shutil.which(name)
+        if path is None or not os.access(path, os.X_OK):
+            skip_or_fail(f"{name} is missing: {DEBIAN_PACKAGES[name]}")
+        return str(path)
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def data_folder(pytestconfig: pytest.Config) -> Path:
+    """The folder given with ``--data``; a test that needs it is skipped without it."""
+    given = pytestconfig.getoption("--data")
+    if given is None:
+        skip_or_fail("needs real input: pytest --data FOLDER, a folder of Synthea FHIR R4 bundles")
+    folder = Path(given).resolve()
+    if not any(folder.glob("*.json")):
+        pytest.fail(f"--data {given}: no .json file in this folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A port of 127.0.0.1 and ::1 that nobody listens on now."""
+
+    def find() -> int:
+        while True:
+            with socket.socket() as probe, socket.socket(socket.AF_INET6) as probe6:
+                probe.bind(("127.0.0.1", 0))
+                port = int(probe.getsockname()[1])
+                try:
+                    probe6.bind(("::1", port))
+                except OSError:
+                    continue
+                return port
+
+    return find
+
+
+class Process:
+    """A program started by a test: its output so far, and a way to end it."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, env: dict[str, str]) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                [*arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=env,
+                start_new_session=True,  # so that ending it ends what it started, and nothing else
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, word: str, timeout_seconds: float) -> None:
+        """Return when a line begins with ``word``; fail with the output when the program ends or stays silent."""
+        deadline = time.monotonic() + timeout_seconds
+        while not any(line.startswith(word) for line in self.output.splitlines()):
+            if self.popen.poll() is not None:
+                pytest.fail(f"{self.popen.args} ended with {self.popen.returncode}:\n{self.output}")
+            if time.monotonic() > deadline:
+                pytest.fail(f"{self.popen.args} did not print {word!r} in {timeout_seconds} s:\n{self.output}")
+            time.sleep(0.05)
+
+    def stop(self, timeout_seconds: float = 10) -> int:
+        """SIGTERM, then SIGKILL for the whole group; the exit code."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout_seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        return self.popen.wait(5)
+
+
+Starter = Callable[..., Process]
+
+
+@pytest.fixture(scope="session")
+def start_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """``start_process("-m", "launch.sandbox", "ehr", ...)`` runs our Python until ``Ready``, and ends it afterwards."""
+    started: list[Process] = []
+
+    def start(
+        *arguments: str, ready: str = "Ready", timeout_seconds: float = 30, env: dict[str, str] | None = None
+    ) -> Process:
+        log = tmp_path_factory.mktemp("process") / "output.txt"
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+        process = Process([sys.executable, *arguments], log, environment)
+        started.append(process)
+        process.wait_for(ready, timeout_seconds)
+        return process
+
+    yield start
+    for process in reversed(started):
+        process.stop()
