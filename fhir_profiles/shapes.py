@@ -92,8 +92,8 @@ class Record:
 
     def check(self, value: Any, path: str, report: Report) -> None:
         """Unknown keys at this path, missing keys at theirs, and then each value."""
-        if not isinstance(value, dict):
-            report.add("structure", path, "An object is expected here.")
+        if not isinstance(value, dict) or not value:
+            report.add("structure", path, "An object that is not empty is expected here.")
             return
         if any(key not in self.fields for key in value):
             report.add("structure", path, "An element that is not allowed here is present.")
@@ -189,12 +189,21 @@ def is_uri(value: str) -> bool:
     return _URI.fullmatch(value) is not None
 
 
+# Joiners that Persian and Indic names need, though Unicode does not call them printable.
+_JOINERS = {0x200C: None, 0x200D: None}
+
+
 def line(most: int) -> Text:
     """One printable line of at most ``most`` characters; no control or bidirectional override characters."""
     return Text(
-        lambda value: 0 < len(value) <= most and value.isprintable() and value == value.strip(),
+        lambda value: 0 < len(value) <= most and value == value.strip() and _is_printable(value),
         "One short printable line is expected here.",
     )
+
+
+def _is_printable(value: str) -> bool:
+    shown = value.translate(_JOINERS)
+    return bool(shown) and shown.isprintable()
 
 
 ID = matching(_ID, "A FHIR id is expected here.")

@@ -15,7 +15,9 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_profiles import (
+    access_audit_event,
     disclosure_observation,
+    label_provenance,
     partner_endpoint,
     partner_organization,
     partner_service,
@@ -44,6 +46,8 @@ PROFILES: Mapping[str, tuple[Record, Rules]] = {
     "referral-bundle": (referral_bundle.SHAPE, referral_bundle.rules),
     "disclosure-observation": (disclosure_observation.SHAPE, disclosure_observation.rules),
     "appointment-ehr-copy": (proposed_appointment.EHR_COPY_SHAPE, proposed_appointment.ehr_copy_rules),
+    "label-provenance": (label_provenance.SHAPE, label_provenance.rules),
+    "access-audit-event": (access_audit_event.SHAPE, access_audit_event.rules),
     "partner-organization": (partner_organization.SHAPE, partner_organization.rules),
     "partner-service": (partner_service.SHAPE, partner_service.rules),
     "partner-endpoint": (partner_endpoint.SHAPE, partner_endpoint.rules),
@@ -141,6 +145,8 @@ def validate(payload: Payload, profile: str, *, confidentiality: str = "V") -> l
     shape.check(payload, root, report)
     if not report.issues:
         rules(payload, root, report)
+        if profile != "referral-bundle":
+            _check_references(payload, root, report)
         _check_labels(payload, profile, confidentiality, root, report)
     if not report.issues:
         for path in r4.structure_problems(payload):
@@ -148,7 +154,31 @@ def validate(payload: Payload, profile: str, *, confidentiality: str = "V") -> l
     return report.issues
 
 
-_ROOTS = frozenset({*_PROFILE_OF_TYPE, "Organization", "HealthcareService", "Endpoint", "OrganizationAffiliation"})
+_ROOTS = frozenset(
+    {
+        *_PROFILE_OF_TYPE,
+        "AuditEvent",
+        "Endpoint",
+        "HealthcareService",
+        "Organization",
+        "OrganizationAffiliation",
+        "Provenance",
+    }
+)
+
+
+def _check_references(value: Any, path: str, report: Report) -> None:
+    """``urn:uuid`` leads to an entry of the same Bundle; in a resource alone it leads nowhere."""
+    if isinstance(value, list):
+        for position, item in enumerate(value):
+            _check_references(item, f"{path}[{position}]", report)
+    elif isinstance(value, dict):
+        target = value.get("reference")
+        if isinstance(target, str) and target.startswith("urn:"):
+            report.add("value", f"{path}.reference", "A reference of an allowed kind is expected here.")
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                _check_references(item, f"{path}.{key}", report)
 
 
 def _check_labels(payload: Payload, profile: str, confidentiality: str, path: str, report: Report) -> None:

@@ -11,6 +11,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -64,11 +65,20 @@ class Client:
         self._lock = threading.Lock()
 
     def post(
-        self, *, fhir_address: str, token_endpoint: str, client_id: str, scope: str, body: bytes, path: str = ""
+        self,
+        *,
+        fhir_address: str,
+        token_endpoint: str,
+        client_id: str,
+        scope: str,
+        body: bytes | Callable[[], bytes],
+        path: str = "",
     ) -> PartnerAnswer:
         """POST ``body`` to ``<fhir_address>/<path>``; one fresh token and one more try after a 401.
 
-        Raises ``PartnerSystemError`` for everything but a 2xx answer.
+        A callable ``body`` is asked after the token is there, right before each POST: what may have changed meanwhile
+        is looked at last. What it raises comes out unchanged. Raises ``PartnerSystemError`` for everything but a 2xx
+        answer.
         """
         base = fhir_address.rstrip("/")
         for address in (base, token_endpoint):
@@ -78,11 +88,13 @@ class Client:
             raise ValueError("path is a resource type, or a type and an id")
         url = f"{base}/{path}" if path else base
         connection = self._connection(base, token_endpoint, client_id, scope)
-        answer = self._send(url, body, self._token(connection, base, token_endpoint, client_id, scope))
+        token = self._token(connection, base, token_endpoint, client_id, scope)
+        answer = self._send(url, body() if callable(body) else body, token)
         if answer.status_code == 401:
             with connection.lock:
                 connection.access_token = ""
-            answer = self._send(url, body, self._token(connection, base, token_endpoint, client_id, scope))
+            token = self._token(connection, base, token_endpoint, client_id, scope)
+            answer = self._send(url, body() if callable(body) else body, token)
         return _judged(answer)
 
     def _connection(self, *key: str) -> _Connection:

@@ -81,8 +81,8 @@ class PartnerTokens:
             expires_at=datetime.fromtimestamp(row.expires_at, UTC),
         )
 
-
-def require_scope(token: PartnerToken, needed: str) -> None:
-    """Pass when the token's scopes cover ``needed``, such as "system/Task.u". Raises ``BearerError`` 403."""
-    if not covers_system(token.scopes, needed):
-        raise BearerError(403, 'Bearer error="insufficient_scope"', "insufficient-scope")
+    @staticmethod
+    def require_scope(token: PartnerToken, needed: str) -> None:
+        """Pass when the token's scopes cover ``needed``, such as "system/Task.u". Raises ``BearerError`` 403."""
+        if not covers_system(token.scopes, needed):
+            raise BearerError(403, 'Bearer error="insufficient_scope"', "insufficient-scope")

@@ -65,7 +65,14 @@ def lay_foundation(settings: Settings) -> Foundation:
     mou_gate = DatedMouGate(directory, settings.site.time_zone)
     alerts = SqlAlerts(engine, settings.tenant_id, now)
     organization = f"Organization/{settings.tenant_id}"
-    door = VaultDoor(engine, cipher, site_id=settings.site.id, organization_reference=organization)
+    door = VaultDoor(
+        engine,
+        cipher,
+        site_id=settings.site.id,
+        organization_reference=organization,
+        time_zone=settings.site.time_zone,
+        confidentiality=settings.confidentiality,
+    )
     site = Site(settings.site.name, settings.site.phone, settings.site.time_zone, organization, settings.calendar)
     return Foundation(engine, cipher, directory, mou_gate, alerts, door, site)
 

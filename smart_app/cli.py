@@ -163,7 +163,8 @@ def demo(directory: Path, data: Path | None, tour: bool, strip_labels: bool, **p
     try:
         demo_module.require_free_ports(place.ports)
         demo_module.prepare(place, create_keys=launch_cli_module.create_key_file)
-        on_ready = (lambda: play(place, say=click.echo, strip_labels=strip_labels)) if tour else None
+        ehr, program = place.sandboxes()
+        on_ready = (lambda: play(ehr, program, say=click.echo, strip_labels=strip_labels)) if tour else None
         sys.exit(demo_module.run(place, data=data, say=click.echo, before_app=set_up_vault, on_ready=on_ready))
     except demo_module.DemoError as error:
         _stop(str(error))

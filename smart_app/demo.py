@@ -19,6 +19,8 @@ from pathlib import Path
 
 import requests
 
+from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram
+
 START_TIMEOUT_SECONDS = 45.0
 STOP_TIMEOUT_SECONDS = 8.0
 
@@ -79,6 +81,10 @@ class Place:
     def program_control(self) -> str:
         """Switches of the sandbox DSV program."""
         return f"http://127.0.0.1:{self.ports.program_control}"
+
+    def sandboxes(self) -> tuple[SandboxEhr, SandboxProgram]:
+        """Both sandboxes, as the tour talks to them."""
+        return SandboxEhr(self.ehr_url, self.ehr_control), SandboxProgram(self.program_control)
 
     @property
     def proof(self) -> Path:

@@ -7,6 +7,7 @@ AppError
 ├── ConflictError             409 conflict      the context or the item changed under the form; or identifier reused
 ├── PreconditionError         412 conflict      If-Match is stale; ``PreconditionMissingError`` 428 when absent
 ├── InvalidError              422 invalid       the submitted body breaks a rule; carries ``issues``
+├── EhrUnavailableError       502 transient     the EHR did not answer, or no longer accepts this launch
 └── UnlabelledError           500 security      a programming error: a resource of ours without its label set
 """
 
@@ -91,6 +92,14 @@ class InvalidError(AppError):
     def __init__(self, words: str | None = None, *, rule: str = "", issues: Sequence[Issue] = ()) -> None:
         super().__init__(words, rule=rule)
         self.issues = tuple(issues)
+
+
+class EhrUnavailableError(AppError):
+    """The EHR did not answer a read, or no longer accepts this launch."""
+
+    status = 502
+    code = "transient"
+    words = "The EHR did not answer. Nothing was saved. Open the app again from the chart. The phone list works without it."
 
 
 class UnlabelledError(AppError):

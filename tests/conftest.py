@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from smart_app.demo import Place, Ports
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # tool -> what to type on Debian when it is missing
@@ -142,3 +144,24 @@ def start_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]
     yield start
     for process in reversed(started):
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def demo(
+    pytestconfig: pytest.Config,
+    start_process: Starter,
+    free_port: Callable[[], int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Place:
+    """A whole demo on free ports: EHR, program, app and worker. ``demo.app_url`` and the others say where.
+
+    With ``--data`` the people of the Synthea bundles are loaded as well.
+    """
+    place = Place(tmp_path_factory.mktemp("demo"), Ports(*(free_port() for _ in range(5))))
+    arguments = ["-m", "smart_app", "demo", "--directory", str(place.directory)]
+    for name, port in vars(place.ports).items():
+        arguments += [f"--{name.replace('_', '-')}-port", str(port)]
+    if pytestconfig.getoption("--data"):
+        arguments += ["--data", str(Path(pytestconfig.getoption("--data")).resolve())]
+    start_process(*arguments, timeout_seconds=90)
+    return place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from launch.sandbox.addresses import WRITE_BASES, Addresses
 from launch.sandbox.records import TYPES, WRITABLE_TYPES, Payload
-from launch.sandbox.search import PARAMETERS
+from launch.sandbox.search import INCLUDED_ELEMENTS, PARAMETERS
 
 _PARAMETER_TYPES = {
     **dict.fromkeys(("patient", "subject", "encounter", "practitioner", "actor", "requester"), "reference"),
@@ -12,6 +12,9 @@ _PARAMETER_TYPES = {
     **dict.fromkeys(("name", "family", "given"), "string"),
 }
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
+
+EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 
 
 def statement(addresses: Addresses, base: str) -> Payload:
@@ -46,13 +49,16 @@ def _resources(base: str) -> list[Payload]:
 def _resource(name: str, *, is_writable: bool) -> Payload:
     interactions = ["read", "vread", "history-instance", "search-type"]
     interactions += ["create", "update", "delete"] if is_writable else []
+    operations = {"operation": [{"name": "everything", "definition": EVERYTHING}]} if name == "Patient" else {}
     return {
         "type": name,
+        **operations,
         "interaction": [{"code": code} for code in interactions],
         "versioning": "versioned",
         "readHistory": True,
         "updateCreate": False,
         "conditionalCreate": False,
+        "searchInclude": [f"{name}:{parameter}" for parameter in INCLUDED_ELEMENTS if parameter in PARAMETERS[name]],
         "searchParam": [
             {"name": parameter, "type": _PARAMETER_TYPES.get(parameter, "token")} for parameter in PARAMETERS[name]
         ],

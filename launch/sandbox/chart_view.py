@@ -143,6 +143,11 @@ def _when(text: str) -> str:
 
 
 def _what(payload: Payload) -> str:
+    words = _concept_of(payload)
+    return f"Referral: {words}" if payload["resourceType"] == "ServiceRequest" else words
+
+
+def _concept_of(payload: Payload) -> str:
     for element in ("code", "type", "appointmentType", "serviceType", "vaccineCode", "medicationCodeableConcept"):
         concept = payload.get(element)
         concept = concept[0] if isinstance(concept, list) and concept else concept
@@ -165,9 +170,9 @@ def concept_words(concept: Payload) -> str:
 def _value(payload: Payload) -> str:
     if payload["resourceType"] != "Observation":
         return str(payload.get("status", ""))
-    parts = [_quantity(part.get("valueQuantity")) for part in payload.get("component", [])]
-    if parts:
-        return " / ".join(filter(None, parts))
+    quantities = [part["valueQuantity"] for part in payload.get("component", []) if "valueQuantity" in part]
+    if quantities:
+        return "/".join(str(one.get("value", "")) for one in quantities) + f" {quantities[0].get('unit', '')}"
     for element in payload:
         if element.startswith("value"):
             return _quantity(payload[element]) or _plain(payload[element])

@@ -53,7 +53,10 @@ class ClientKeys:
                 found = self._matching(kid, key_type)
         if len(found) != 1:
             raise InvalidClientError(description="no single key with that kid is published")
-        return import_key(found[0])
+        try:
+            return import_key(found[0])
+        except (JoseError, ValueError) as error:
+            raise InvalidClientError(description="the published key cannot be used") from error
 
     def _matching(self, kid: str, key_type: str) -> list[dict[str, Any]]:
         return [key for key in self._keys if key.get("kid") == kid and key.get("kty") == key_type]
@@ -92,7 +95,7 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
         """The authenticated client, or None when the form holds no assertion."""
         try:
             client = super().__call__(query_client, request)
-        except (UnicodeError, RecursionError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise InvalidClientError(description="the assertion is not a JWT") from error
         if client is not None and request.form.get("client_id") not in (None, client.get_client_id()):
             raise InvalidClientError(description="client_id and the assertion differ")

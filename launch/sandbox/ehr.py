@@ -39,11 +39,10 @@ class Ehr:
         self.load()
 
     def load(self) -> None:
-        """Fill each base that has no patient yet."""
+        """Give each base the people it does not have yet."""
         with self._loading, self.database.transaction():
             for records in self.records.values():
-                if not records.every("Patient"):
-                    people.load(records, self.data_folder, people.utc_now())
+                people.load(records, self.data_folder, people.utc_now())
 
     def reset(self) -> None:
         """Forget writes, switches, launches and tokens, and start the charts again."""

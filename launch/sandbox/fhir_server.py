@@ -102,6 +102,10 @@ def blueprint(ehr: Ehr) -> Blueprint:
         does = {"GET": server.read, "HEAD": server.read, "PUT": server.update, "DELETE": server.delete}
         return does[request.method](resource_type, resource_id)
 
+    @routes.get("/Patient/<patient>/$everything")
+    def everything(base: str, patient: str) -> Response:
+        return server.everything(patient)
+
     @routes.get("/<resource_type>/<resource_id>/_history")
     def history(base: str, resource_type: str, resource_id: str) -> Response:
         return server.history(resource_type, resource_id)
@@ -113,6 +117,8 @@ def blueprint(ehr: Ehr) -> Blueprint:
     @routes.route("/", methods=["GET", "POST"])
     @routes.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     def anything_else(base: str, rest: str = "") -> Response:
+        if request.method == "PATCH":
+            raise FhirError(405, "not-supported", "Patch is not supported here", {"Allow": "GET, HEAD, PUT, DELETE"})
         raise FhirError(404, "not-supported", "This is not supported here")
 
     return routes
@@ -243,15 +249,10 @@ class FhirServer:
         page = [] if query.is_count_only else found[query.offset : query.offset + query.count]
         bundle: Payload = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
         bundle["link"] = self._links(resource_type, pairs, query, len(found))
-        if page:
-            bundle["entry"] = [
-                {
-                    "fullUrl": self._full_url(record),
-                    "resource": search.shown(query, record.payload),
-                    "search": {"mode": "match"},
-                }
-                for record in page
-            ]
+        entries = [self._entry(record, search.shown(query, record.payload), "match") for record in page]
+        entries += [self._entry(record, record.payload, "include") for record in self._included(query, page)]
+        if entries:
+            bundle["entry"] = entries
         return answer(bundle)
 
     def _searched(self, resource_type: str, query: Query) -> list[Record]:
@@ -268,6 +269,30 @@ class FhirServer:
             and access.reaches("s", record.payload, record.patient)
             and self.ehr.is_visible(access, record)
         ]
+
+    def _entry(self, record: Record, payload: Payload, mode: str) -> Payload:
+        return {"fullUrl": self._full_url(record), "resource": payload, "search": {"mode": mode}}
+
+    def _included(self, query: Query, page: list[Record]) -> list[Record]:
+        """What the matches refer to, as far as the token could read it by itself."""
+        references = dict.fromkeys(one for record in page for one in search.included(query, record.payload))
+        found = [self._readable(*reference.split("/")[:2]) for reference in references if "/" in reference]
+        return [record for record in found if record is not None]
+
+    def _readable(self, resource_type: str, resource_id: str) -> Record | None:
+        record = self.ehr.records[g.base].current(resource_type, resource_id)
+        if record is None or record.is_deleted or not self.ehr.is_visible(g.access, record):
+            return None
+        return record if g.access.reaches("r", record.payload, record.patient) else None
+
+    def everything(self, patient: str) -> Response:
+        """``$everything``: the patient and the whole compartment, as far as this token may see it."""
+        self._found("r", "Patient", patient)
+        records = [record for name in TYPES for record in self.ehr.records[g.base].every(name, patient)]
+        entries = [
+            self._entry(record, record.payload, "match") for record in records if self._readable(record.type, record.id)
+        ]
+        return answer({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
 
     def _links(
         self, resource_type: str, pairs: list[tuple[str, str]], query: Query, total: int

@@ -142,7 +142,7 @@ class Pages:
             base=base,
             banner=chart_view.banner(payload, self._today()),
             viewer=viewer,
-            proxies=[person_name(one.payload) for one in self.ehr.records[base].every("RelatedPerson", patient)],
+            proxies=[person_name(one.payload) for one in records.every("RelatedPerson", patient)],
             sections={
                 "Results and notes": shown("Observation"),
                 "Orders and referrals": shown("ServiceRequest"),

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from launch.sandbox.records import TYPES, Payload, Record, Records
 
 DATA = Path(__file__).parent / "data"
-CLINIC_ZONE = ZoneInfo("America/Denver")
+CLINIC_ZONE = ZoneInfo("America/Chicago")
 SYNTHEA_TAG = {"system": "http://localhost/sandbox/source", "code": "synthea"}
 FIRST_CLINICIAN = "dr-lee"
 
@@ -41,14 +41,17 @@ def staff() -> dict[str, StaffMember]:
 
 
 def load(records: Records, folder: Path | None, now: datetime) -> None:
-    """Put our people, and Synthea's if a folder is given, into an empty base, each with a visit open today."""
-    for payload in _own_resources(now):
-        records.create(payload, payload["id"], now)
-    for path in sorted(folder.glob("*.json")) if folder else []:
-        for payload in synthea_resources(json.loads(path.read_text(encoding="utf-8"))):
-            records.create(payload, payload["id"], now)
-    for patient in records.every("Patient"):
-        open_encounter(records, patient.id, FIRST_CLINICIAN, now)
+    """Put our people, and Synthea's if a folder is given, into a base that lacks them, each with a visit open today."""
+    bundles = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))] if folder else []
+    for resources in (_own_resources(now), *map(synthea_resources, bundles)):
+        patients = [payload["id"] for payload in resources if payload["resourceType"] == "Patient"]
+        if any(records.exists("Patient", patient) for patient in patients):
+            continue
+        for payload in resources:
+            if not records.exists(payload["resourceType"], payload["id"]):
+                records.create(payload, payload["id"], now)
+        for patient in patients:
+            open_encounter(records, patient, FIRST_CLINICIAN, now)
 
 
 def _own_resources(now: datetime) -> list[Payload]:

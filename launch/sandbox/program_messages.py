@@ -106,9 +106,7 @@ def referral_bundle(sender: Sender, form: Referral, now: datetime) -> Payload:
     }
 
 
-def release_b(
-    sender: Sender, *, task_url: str, patient_reference: str, tier: str, signer: str, today: date
-) -> Payload:
+def release_b(sender: Sender, *, task_url: str, patient_reference: str, tier: str, signer: str, today: date) -> Payload:
     """The survivor's release that lets this program tell the clinic about one Task, as far as ``tier`` goes."""
     consent = _consent(sender.organization, CLINIC, patient_reference, [task_url], signer, today, tier)
     return {**consent, "meta": {"profile": [_profile("release-consent")], "security": _labels("CPLYCD")}}

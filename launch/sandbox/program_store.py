@@ -60,7 +60,8 @@ class ProgramStore:
         an identifier that came before with another partner to it."""
         with self._lock:
             known = self._connection.execute(
-                "SELECT * FROM item WHERE bundle_identifier=? OR task_identifier=?", (bundle_identifier, task_identifier)
+                "SELECT * FROM item WHERE bundle_identifier=? OR task_identifier=?",
+                (bundle_identifier, task_identifier),
             ).fetchall()
             if not known:
                 self._connection.execute(

@@ -14,6 +14,7 @@ from launch.sandbox.access import security_of
 from launch.sandbox.records import Payload, Record
 
 Match = Callable[[Payload, str], bool]
+INCLUDED_ELEMENTS = {"patient": "subject", "subject": "subject", "encounter": "encounter", "actor": "participant.actor"}
 MAX_COUNT = 100
 DEFAULT_COUNT = 50
 
@@ -32,12 +33,14 @@ class Query:
     sort: str | None
     is_count_only: bool
     elements: frozenset[str]
+    includes: tuple[str, ...] = ()
 
 
 def parse(resource_type: str, pairs: list[tuple[str, str]]) -> Query:
     """Read the query string of a search on one type; SearchError for anything this server does not do."""
     known = PARAMETERS[resource_type]
     filters: list[tuple[str, str]] = []
+    includes: list[str] = []
     control: dict[str, str] = {}
     for name, value in pairs:
         bare = name.removesuffix(f":{_TARGETS[name.split(':')[0]]}") if name.split(":")[0] in _TARGETS else name
@@ -47,6 +50,8 @@ def parse(resource_type: str, pairs: list[tuple[str, str]]) -> Query:
             if name in control:
                 raise SearchError("a result parameter is repeated")
             control[name] = value
+        elif name == "_include":
+            includes.append(_include(resource_type, value))
         elif bare in known:
             filters.append((bare, value))
         else:
@@ -60,7 +65,25 @@ def parse(resource_type: str, pairs: list[tuple[str, str]]) -> Query:
         sort=_sort(control.get("_sort")),
         is_count_only=control.get("_summary") == "count",
         elements=frozenset(filter(None, control.get("_elements", "").split(","))),
+        includes=tuple(includes),
     )
+
+
+def _include(resource_type: str, value: str) -> str:
+    """The element that ``_include=Type:parameter`` follows."""
+    source, _, parameter = value.partition(":")
+    if source != resource_type or parameter not in INCLUDED_ELEMENTS:
+        raise SearchError("an _include is not supported")
+    return INCLUDED_ELEMENTS[parameter]
+
+
+def included(query: Query, payload: Payload) -> Iterator[str]:
+    """The references, such as "Patient/123", that the search wants along with a match."""
+    for path in query.includes:
+        for value in _values(payload, path):
+            reference = value.get("reference") if isinstance(value, dict) else None
+            if isinstance(reference, str):
+                yield reference
 
 
 def _whole(name: str, text: str) -> int:

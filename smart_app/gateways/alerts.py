@@ -55,7 +55,7 @@ class SqlAlerts:
             .where(alert.c.tenant_id == self._tenant_id, alert.c.is_open)
             .order_by(alert.c.kind, alert.c.alert_id)
         )
-        with self._engine.begin() as connection:
+        with self._engine.execution_options(is_read_only=True).begin() as connection:
             return [OpenAlert(*row) for row in connection.execute(statement)]
 
     def close_alert(self, alert_id: str) -> bool:

@@ -99,7 +99,7 @@ class AuditLog:
 
 def anchor(engine: Engine, tenant_id: str) -> Anchor:
     """Where the chain stands now, to be kept off this host."""
-    with engine.begin() as connection:
+    with engine.execution_options(is_read_only=True).begin() as connection:
         row = connection.execute(select(audit_head).where(audit_head.c.tenant_id == tenant_id)).one_or_none()
     return Anchor(0, GENESIS) if row is None else Anchor(row.position, bytes(row.row_hash))
 
@@ -166,7 +166,7 @@ def _rows(engine: Engine, tenant_id: str) -> Iterator[Any]:
             .order_by(audit_row.c.position)
             .limit(CHUNK)
         )
-        with engine.begin() as connection:
+        with engine.execution_options(is_read_only=True).begin() as connection:
             rows = connection.execute(statement).all()
         yield from rows
         if len(rows) < CHUNK:

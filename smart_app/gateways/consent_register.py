@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_profiles.security_labels import Label
 from smart_app.gateways.vault import Head, labels_in
-from smart_app.policy import attestation, consent
+from smart_app.policy import consent
 from smart_app.policy.access import ConsentState, Purpose, Requester, Role
 from smart_app.ports import Payload
 
@@ -46,8 +46,22 @@ class ConsentRegister:
         purpose = Purpose.COC if requester.role is Role.SCHEDULER else requester.purpose
         return self._standing(consents, recipient, purpose, head, labels_in(head.labels), case_heads, now)
 
+    def is_released_to_us(
+        self, consents: Sequence[Payload], program: str, head: Head, case_heads: Iterable[Head], now: datetime
+    ) -> bool:
+        """Did ``program`` post the survivor's release that lets it tell us about this item (release B, R20)?"""
+        theirs = [one for one in consents if _disclosers(one) == [program]]
+        labels = labels_in(head.labels)
+        found = self._standing(theirs, self.organization_reference, Purpose.COC, head, labels, case_heads, now)
+        return found.state is ConsentState.COVERS
+
     def release_of(
-        self, consents: Sequence[Payload], recipient: str, heads: Sequence[Head], case_heads: Iterable[Head], now: datetime
+        self,
+        consents: Sequence[Payload],
+        recipient: str,
+        heads: Sequence[Head],
+        case_heads: Iterable[Head],
+        now: datetime,
     ) -> str | None:
         """The one release under which ALL of ``heads`` may go to ``recipient`` now, or None (R9)."""
         case_heads = list(case_heads)
@@ -89,7 +103,8 @@ class ConsentRegister:
 
 def recipients_of(payload: Payload) -> list[str]:
     """To whom a Consent releases: "Organization/<id>", all of them."""
-    return attestation.recipients_of(payload)
+    actors = payload.get("provision", {}).get("actor", [])
+    return [str(actor.get("reference", {}).get("reference")) for actor in actors]
 
 
 def _disclosers(payload: Payload) -> list[str]:

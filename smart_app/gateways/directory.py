@@ -22,6 +22,7 @@ class SqlDirectory:
 
     def __init__(self, engine: Engine, tenant_id: str) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(is_read_only=True)
         self._tenant_id = tenant_id
 
     def partners(self) -> list[Partner]:
@@ -61,7 +62,7 @@ class SqlDirectory:
             .where(partner.c.tenant_id == self._tenant_id, *conditions)
             .order_by(partner.c.name)
         )
-        with self._engine.begin() as connection:
+        with self._reading.begin() as connection:
             rows = connection.execute(statement).mappings().all()
         return [Partner(**{**row, **{name: tuple(orjson.loads(row[name])) for name in LISTS}}) for row in rows]
 

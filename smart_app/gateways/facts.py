@@ -25,4 +25,6 @@ class UnitFacts:
         for word in (kind, outcome):
             if not WORD.fullmatch(word) or sum(character.isdigit() for character in word) > 3:
                 raise ValueError("a fact is counted by our own short words, never by an id")
-        insert_or_add(self._connection, fact, {**self._key, "kind": kind, "outcome": outcome, "total": 1}, column="total")
+        insert_or_add(
+            self._connection, fact, {**self._key, "kind": kind, "outcome": outcome, "total": 1}, column="total"
+        )

@@ -67,9 +67,7 @@ class UnitOutbox:
         if kind == "cancel" and not self._stop_what_waits(case_id):
             return
         tenant_id = self._cipher.tenant_id
-        insert_or_add(
-            self._connection, delivery_head, {"tenant_id": tenant_id, "last_change": 1}, column="last_change"
-        )
+        insert_or_add(self._connection, delivery_head, {"tenant_id": tenant_id, "last_change": 1}, column="last_change")
         change = self._connection.execute(
             select(delivery_head.c.last_change).where(delivery_head.c.tenant_id == tenant_id)
         ).scalar_one()
@@ -97,7 +95,8 @@ class UnitOutbox:
         statement = select(vault_case.c.transport).where(
             vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id
         )
-        return self._connection.execute(statement).scalar_one()
+        state: str | None = self._connection.execute(statement).scalar_one()
+        return state
 
     def _stop_what_waits(self, case_id: str) -> bool:
         """Empty the open rows of a case. True when the partner may have received something before."""
@@ -234,9 +233,7 @@ class SqlJobStore:
         row = connection.execute(
             update(delivery)
             .where(*where)
-            .values(
-                lease_owner=lease, lease_until=database_now() + lease_seconds, attempts=delivery.c.attempts + 1
-            )
+            .values(lease_owner=lease, lease_until=database_now() + lease_seconds, attempts=delivery.c.attempts + 1)
             .returning(delivery.c.kind, delivery.c.case_id, delivery.c.reference, delivery.c.attempts)
         ).one()
         return Job(change, row.kind, row.case_id, row.reference, row.attempts, lease)
@@ -260,6 +257,20 @@ class SqlJobStore:
         alerts.raise_in(
             connection, tenant_id=self._cipher.tenant_id, kind=kind, reference=job.reference, now=self._now()
         )
+
+
+def is_held(connection: Connection, tenant_id: str, job: Job) -> bool:
+    """Is this very row still open, leased to this claim, and about this case and Task?"""
+    statement = select(delivery.c.change).where(
+        delivery.c.tenant_id == tenant_id,
+        delivery.c.change == job.change,
+        delivery.c.state == "open",
+        delivery.c.lease_owner == job.lease,
+        delivery.c.kind == job.kind,
+        delivery.c.case_id == job.case_id,
+        delivery.c.reference == job.reference,
+    )
+    return connection.execute(statement).one_or_none() is not None
 
 
 def _changed(connection: Connection, statement: Any) -> bool:

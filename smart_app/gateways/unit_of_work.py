@@ -8,70 +8,36 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from sqlalchemy import Connection
 
 from fhir_profiles import security_labels, validation
+from fhir_profiles.terminology import CONFIDENTIALITY
 from smart_app.errors import InvalidError, NothingToShowError, PreconditionError, RefusedError, UnlabelledError
 from smart_app.gateways import links
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.consent_register import ConsentRegister, recipients_of
 from smart_app.gateways.facts import UnitFacts
+from smart_app.gateways.judge import (
+    INCIDENT,
+    PROGRAM_IN_OUR_CASE,
+    REFERENCE,
+    Judge,
+    Verdict,
+    launched_patient,
+)
 from smart_app.gateways.outbox import UnitOutbox
-from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, label_text, labels_in
-from smart_app.policy import access, redaction
-from smart_app.policy.access import LabelClass, Requester, Result, Role
+from smart_app.gateways.vault import Content, Head, TamperedError, Vault, label_text
+from smart_app.policy import redaction
+from smart_app.policy.access import Requester, Result, Role
 from smart_app.ports import Case, CaseKind, PatientKey, Payload, Receipt, Stored
 
-REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,31})/([A-Za-z0-9\-.]{1,64})")
-INCIDENT = "R5"
-SHOWN = frozenset({Result.PERMIT, Result.REDACT})
-
 Append = Callable[[Connection, Sequence[Mapping[str, Any]]], None]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the table said about one item, and by which tie and release."""
-
-    head: Head | None
-    case: CaseRow | None
-    result: Result = Result.DENY
-    rule: str = "absent"
-    tie: links.Tie | None = None
-    consent_reference: str | None = None
-
-    @property
-    def is_shown(self) -> bool:
-        """True when the requester may see something of it."""
-        return self.head is not None and self.result in SHOWN
-
-    def as_entity(self) -> dict[str, Any]:
-        """For the audit: what was asked for, its labels, the answer and why."""
-        assert self.head is not None
-        return {
-            "what": f"{self.head.reference}/_history/{self.head.version}",
-            "labels": self.head.labels,
-            "result": self.result.value,
-            "rule": self.rule,
-            "link": self.tie.link.value if self.tie else None,
-        }
-
-
-@dataclass
-class Scene:
-    """Some cases with everything a decision may look at: heads without content, and their releases."""
-
-    cases: dict[str, CaseRow]
-    heads: dict[str, list[Head]] = field(default_factory=dict)
-    consents: dict[str, list[Payload]] = field(default_factory=dict)
 
 
 class Journal:
@@ -117,9 +83,10 @@ class Unit:
         self._cipher = cipher
         self._requester = requester
         self._now = now
-        self._register = register
+        self._organization = register.organization_reference
         self._confidentiality = confidentiality
         self._vault = Vault(connection, cipher)
+        self._judge = Judge(self._vault, register, requester, now, self._incident)
         self.journal = Journal(connection, append, common)
         self.incidents: list[str] = []
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
@@ -158,7 +125,7 @@ class Unit:
     ) -> str:
         """Make a case and its data key; the requester is its author."""
         asks = self._requester
-        is_own_patient = patient is not None and patient == _launched(asks)
+        is_own_patient = patient is not None and patient == launched_patient(asks)
         is_own_program = partner_id is not None and asks.user_reference == f"Organization/{partner_id}"
         if not links.may_open(asks, kind, is_own_patient=is_own_patient, is_own_program=is_own_program):
             self.journal.note("refuse", is_kept=True, rule="R23", kind=kind.value)
@@ -186,8 +153,8 @@ class Unit:
 
     def close_case(self, case_id: str) -> None:
         """The case needs nothing more. For whoever may move its Task on."""
-        verdicts = self._verdicts(self._scene_of([self._vault.case(case_id)]), "Task")
-        may = [v for v in verdicts if v.is_shown and v.tie and access.may_amend(v.tie.role, v.result, "Task")]
+        verdicts = self._judge.verdicts(self._judge.case(case_id), "Task")
+        may = [verdict for verdict in verdicts if verdict.is_shown and self._judge.may_amend(verdict)]
         self.journal.note("close-case", is_kept=not may, case=case_id, entities=[v.as_entity() for v in verdicts])
         if not may:
             raise NothingToShowError(rule=_rule_of(verdicts))
@@ -203,9 +170,9 @@ class Unit:
     ) -> list[Case]:
         """Cases of which the requester may see something; those that need a person first, then by day."""
         rows = self._vault.cases(kind, patient=patient, partner_id=partner_id, is_open=is_open)
-        verdicts = self._verdicts(self._scene_of(rows))
+        verdicts = self._judge.verdicts(self._judge.scene_of(rows))
         self._note_list("find", verdicts)
-        seen = {verdict.case.case_id: verdict.case for verdict in verdicts if verdict.is_shown and verdict.case}
+        seen = {verdict.case.case_id: verdict.case for verdict in verdicts if verdict.is_shown}
         found = []
         for case in seen.values():
             try:
@@ -225,23 +192,17 @@ class Unit:
         made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
         profile = self._checked(made)
         made = self._labelled(made, profile)
-        case = self._vault.case(case_id)
-        scene = self._scene_of([case])
         head = Head(case_id, made["resourceType"], made["id"], 1, 0, _labels_of(made))
-        verdict = self._judge(head, scene, is_new=True)
+        verdict = self._judge.judge(head, self._judge.case(case_id), is_new=True)
+        if verdict is None or not verdict.is_shown:
+            self._deny("create", head.reference, verdict)
         self._require_creation(verdict, made)
         self.journal.note("create", is_kept=False, case=case_id, entities=[verdict.as_entity()])
-        assert verdict.case is not None
         return self._shown(verdict, Content(made, None), self._vault.insert(made, verdict.case, self._now))
 
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
         """Store the next version, made by ``change`` from the whole current payload."""
-        verdict = self._look(reference, for_update=True)
-        if not verdict.is_shown:
-            self._deny("amend", reference, verdict)
-        assert verdict.head is not None and verdict.case is not None and verdict.tie is not None
-        if not access.may_amend(verdict.tie.role, verdict.result, verdict.head.resource_type):
-            self._refuse(verdict, "R20")
+        verdict = self._amendable("amend", reference)
         if if_match is not None and if_match != _etag(verdict.head):
             self.journal.note("amend-stale", is_kept=True, entities=[verdict.as_entity()])
             raise PreconditionError
@@ -258,23 +219,21 @@ class Unit:
 
     def read(self, reference: str) -> Stored:
         """One item, as far as the requester may see it."""
-        verdict = self._look(reference)
-        if not verdict.is_shown:
+        verdict = self._judge.look(reference)
+        if verdict is None or not verdict.is_shown:
             self._deny("read", reference, verdict)
-        assert verdict.head is not None
         self._note_list("read", [verdict])
         return self._shown(verdict, self._opened(verdict), verdict.head)
 
     def in_case(self, case_id: str, resource_type: str) -> list[Stored]:
         """Current versions of one type in one case; denied ones are left out."""
-        scene = self._scene_of([self._vault.case(case_id)])
-        verdicts = self._verdicts(scene, resource_type)
+        scene = self._judge.case(case_id)
+        verdicts = self._judge.verdicts(scene, resource_type)
         self._note_list("list", verdicts)
         shown = [verdict for verdict in verdicts if verdict.is_shown]
-        contents = self._vault.contents([v.head for v in shown if v.head], scene.cases)
+        contents = self._vault.contents([verdict.head for verdict in shown], scene.cases)
         found = []
         for verdict in shown:
-            assert verdict.head is not None
             if verdict.head.reference in contents:
                 found.append(self._shown(verdict, contents[verdict.head.reference], verdict.head))
             else:
@@ -283,12 +242,7 @@ class Unit:
 
     def note_ehr_copy(self, reference: str, ehr_reference: str) -> None:
         """Remember the copy in the EHR. For whoever may amend the item."""
-        verdict = self._look(reference, for_update=True)
-        if not verdict.is_shown:
-            self._deny("note-ehr-copy", reference, verdict)
-        assert verdict.head is not None and verdict.case is not None and verdict.tie is not None
-        if not access.may_amend(verdict.tie.role, verdict.result, verdict.head.resource_type):
-            self._refuse(verdict, "R20")
+        verdict = self._amendable("note-ehr-copy", reference)
         self.journal.note("note-ehr-copy", is_kept=False, entities=[verdict.as_entity()])
         self._vault.note_ehr_copy(verdict.head, verdict.case, ehr_reference)
 
@@ -313,82 +267,24 @@ class Unit:
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def _look(self, reference: str, *, for_update: bool = False) -> Verdict:
-        """The same statements whether the item is there or not."""
-        match = REFERENCE.fullmatch(reference)
-        head = self._vault.head((match[1], match[2]) if match else ("", ""), for_update=for_update)
-        scene = self._scene_of([self._vault.case(head.case_id if head else "")])
-        return Verdict(None, None) if head is None else self._judge(head, scene)
-
-    def _scene_of(self, rows: Sequence[CaseRow | None]) -> Scene:
-        cases = {row.case_id: row for row in rows if row is not None}
-        scene = Scene(cases, {case_id: [] for case_id in cases})
-        for head in self._vault.heads(list(cases)):
-            scene.heads[head.case_id].append(head)
-        scene.consents = self._vault.consents(list(cases.values()))
-        return scene
-
-    def _verdicts(self, scene: Scene, resource_type: str | None = None) -> list[Verdict]:
-        return [
-            self._judge(head, scene)
-            for heads in scene.heads.values()
-            for head in heads
-            if resource_type in (None, head.resource_type)
-        ]
-
-    def _judge(self, head: Head, scene: Scene, *, is_new: bool = False) -> Verdict:
-        """The best that any tie opens. No label, an unknown one, or an error of the policy itself: deny (R5)."""
-        case = scene.cases.get(head.case_id)
-        if case is None:
-            return Verdict(None, None)
-        label = access.effective(labels_in(head.labels))
-        if label in (LabelClass.NONE, LabelClass.UNKNOWN):
-            self._incident(head.reference)
-            return Verdict(head, case, Result.DENY, INCIDENT)
-        facts = self._facts_about(case)
-        consents, heads = scene.consents[case.case_id], scene.heads[case.case_id]
-        best = Verdict(head, case, Result.DENY, "none")
-        try:
-            standing = self._register.standing(consents, self._requester, head, heads, self._now)
-            for tie in links.ties(self._requester, facts, head.resource_type, is_new=is_new):
-                decision = access.decide(
-                    role=tie.role,
-                    purpose=self._requester.purpose,
-                    label=label,
-                    consent=standing.state,
-                    link=tie.link,
-                    origin=facts.origin,
-                )
-                if best.tie is None or decision.result.rank > best.result.rank:
-                    best = Verdict(head, case, decision.result, decision.rule, tie, standing.consent_reference)
-        except Exception:
-            return Verdict(head, case, Result.DENY, "policy-error")
-        return best
-
-    def _facts_about(self, case: CaseRow) -> links.Facts:
-        asks = self._requester
-        launched = _launched(asks)
-        program = asks.user_reference.removeprefix("Organization/")
-        return links.Facts(
-            is_author=case.author_index == self._vault.author_index(asks.registration_id, asks.user_reference),
-            is_partner=asks.role is Role.ADVOCATE and case.partner_index == self._vault.partner_index(program),
-            is_launched_patient=launched is not None and case.patient_index == self._vault.patient_index(launched),
-            kind=case.kind,
-        )
+    def _amendable(self, action: str, reference: str) -> Verdict:
+        verdict = self._judge.look(reference, for_update=True)
+        if verdict is None or not verdict.is_shown:
+            self._deny(action, reference, verdict)
+        if not self._judge.may_amend(verdict):
+            self._refuse(verdict, "R20")
+        return verdict
 
     def _require_creation(self, verdict: Verdict, payload: Payload) -> None:
         kind = payload["resourceType"]
-        if verdict.case is None or verdict.tie is None or not verdict.is_shown:
-            self._deny("create", f"{kind}/{payload['id']}", verdict)
-        assert verdict.tie is not None
-        is_own_release = kind != "Consent" or verdict.tie != links.Tie(Role.ADVOCATE, links.Link.REFERRAL_PARTY)
         # A program's release in our case is its own, to us: it cannot release our item to itself.
-        is_to_us = is_own_release or recipients_of(payload) == [self._register.organization_reference]
+        is_theirs = kind == "Consent" and verdict.tie == PROGRAM_IN_OUR_CASE
+        is_to_us = not is_theirs or recipients_of(payload) == [self._organization]
         if not (links.may_create(verdict.tie, verdict.result, kind) and is_to_us):
             self._refuse(verdict, "R20")
 
     def _may_see(self, case_id: str) -> bool:
-        verdicts = self._verdicts(self._scene_of([self._vault.case(case_id)]))
+        verdicts = self._judge.verdicts(self._judge.case(case_id))
         self._note_list("read-transport", verdicts)
         return any(verdict.is_shown for verdict in verdicts)
 
@@ -399,7 +295,10 @@ class Unit:
         profile = validation.profile_of(str(payload.get("resourceType")))
         if profile is None or profile == "referral-bundle":
             raise ValueError("the vault has no place for a resource of this type")
-        validation.parse(orjson.dumps(payload, default=str))
+        try:
+            validation.parse(orjson.dumps(payload, default=str))
+        except validation.LimitError as error:
+            raise InvalidError(error.text, rule="R17") from None
         issues = validation.validate(payload, profile, confidentiality=self._confidentiality)
         if issues:
             raise InvalidError(issues=issues, rule="R17")
@@ -428,19 +327,19 @@ class Unit:
         )
         self.journal.flush()
 
-    def _deny(self, action: str, reference: str, verdict: Verdict) -> None:
+    def _deny(self, action: str, reference: str, verdict: Verdict | None) -> NoReturn:
         """Absent and denied: the same row size class, the same statements, the same error."""
-        entity = verdict.as_entity() if verdict.head else {"what": _opaque(reference), "result": "absent"}
-        self.journal.note(action, is_kept=True, entities=[entity], rule=verdict.rule)
+        entity = verdict.as_entity() if verdict else {"what": _opaque(reference), "result": "absent"}
+        rule = verdict.rule if verdict else "absent"
+        self.journal.note(action, is_kept=True, entities=[entity], rule=rule)
         self.journal.flush()
-        raise NothingToShowError(rule=verdict.rule)
+        raise NothingToShowError(rule=rule)
 
-    def _refuse(self, verdict: Verdict, rule: str) -> None:
+    def _refuse(self, verdict: Verdict, rule: str) -> NoReturn:
         self.journal.note("refuse", is_kept=True, rule=rule, entities=[verdict.as_entity()])
         raise RefusedError(rule=rule)
 
     def _opened(self, verdict: Verdict) -> Content:
-        assert verdict.head is not None and verdict.case is not None
         contents = self._vault.contents([verdict.head], {verdict.case.case_id: verdict.case})
         if verdict.head.reference not in contents:
             self._incident(verdict.head.reference)
@@ -458,12 +357,6 @@ class Unit:
         if reference not in self.incidents:
             self.incidents.append(reference)
             self.journal.note("incident", is_kept=True, rule=INCIDENT, entities=[{"what": reference}])
-
-
-def _launched(requester: Requester) -> PatientKey | None:
-    if requester.registration_id is None or requester.patient_id is None:
-        return None
-    return PatientKey(requester.registration_id, requester.patient_id)
 
 
 def _labels_of(payload: Payload) -> str:
@@ -485,7 +378,7 @@ def _is_lowered(before: Payload, after: Payload) -> bool:
         return True
     if new_level not in levels or (old_level in levels and levels.index(new_level) < levels.index(old_level)):
         return True
-    kept = {label for label in old if label.system != security_labels.CONFIDENTIALITY}
+    kept = {label for label in old if label.system != CONFIDENTIALITY}
     return not kept <= set(new) or security_labels.REDACTED in new
 
 

@@ -60,7 +60,7 @@ class Head:
 
     @property
     def reference(self) -> str:
-        """"Type/<id>"."""
+        """ "Type/<id>"."""
         return f"{self.resource_type}/{self.resource_id}"
 
 
@@ -77,7 +77,7 @@ class TamperedError(Exception):
 
 
 def label_text(labels: Iterable[Label]) -> str:
-    """"[C|V][A|SDV]…", the level first, then sorted: one text per set."""
+    """ "[C|V][A|SDV]…", the level first, then sorted: one text per set."""
     shorts = {f"[{SHORT[label.system]}|{label.code}]" for label in labels}
     return "".join(sorted(shorts, key=lambda short: (not short.startswith("[C|"), short)))
 

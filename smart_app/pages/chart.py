@@ -97,10 +97,12 @@ def decline(launch_id: str) -> Response:
 def _steps(patient: dict[str, Any]) -> str:
     services = guards.services()
     requester = guards.requester()
-    items = []
+    items: list[tuple[referral.ReferralStatus, str]] = []
     if requester.patient_id is not None and requester.registration_id is not None:
         key = PatientKey(requester.registration_id, requester.patient_id)
-        items = referral.for_chart(services.door, requester, key, services.now())
+        names = {p.partner_id: p.name for p in services.directory.partners()}
+        found = referral.for_chart(services.door, requester, key, services.now())
+        items = [(status, names.get(status.partner_id, "A program")) for status in found]
     is_locked = minors.is_locked(patient["birth_date"], _today())
     return render_template(
         "steps.html",

@@ -74,7 +74,7 @@ def save(launch_id: str) -> Response:
     once, saved = request.form.get("once", ""), guards.recall(SAVED)
     if saved is None or saved["once"] != once:
         if not once or guards.recall(ONCE) != once:
-            raise ConflictError("This page was opened again somewhere else. Nothing was saved. Open the note once more.")
+            raise ConflictError("This page was opened again elsewhere. Nothing was saved. Open the note once more.")
         guards.remember(SAVED, asdict(_record(once)))
     return redirect(url_for("disclosure.saved", launch_id=launch_id), 303)
 

@@ -34,7 +34,6 @@ LANGUAGES = {
 }
 
 
-
 @dataclass(frozen=True)
 class Line:
     """One help line of ``phones.toml``."""
@@ -64,7 +63,9 @@ class Link:
 
 def _read() -> tuple[tuple[Line, ...], tuple[Link, ...]]:
     raw = tomllib.loads(resources.files(__package__).joinpath("phones.toml").read_text(encoding="utf-8"))
-    lines = tuple(Line(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}) for row in raw["line"])
+    lines = tuple(
+        Line(**{**row, "ways": tuple(row["ways"]), "neutral_ways": tuple(row["neutral_ways"])}) for row in raw["line"]
+    )
     return lines, tuple(Link(**row) for row in raw["link"])
 
 
@@ -78,7 +79,7 @@ def install(app: Flask) -> None:
 
 
 def language_name(code: str) -> str:
-    """"es" -> "Spanish"; what we have no name for stays as it is."""
+    """ "es" -> "Spanish"; what we have no name for stays as it is."""
     return LANGUAGES.get(code, code)
 
 

@@ -1,4 +1,4 @@
-"""The phone list and the neutral front page: open to anyone, and they work with network, partners and EHR down (R40)."""
+"""The phone list and the neutral front page: open to anyone, with network, partners and EHR down too (R40)."""
 
 from __future__ import annotations
 

@@ -10,11 +10,21 @@ from smart_app import guards
 blueprint = Blueprint("privacy", __name__)
 guards.protect(blueprint, guards.require_privacy_officer)
 
+WORDS = {
+    "vault-row-not-trusted": "An item could not be trusted and was not shown",
+    "ehr-write-refused": "The EHR did not take a copy; nothing else was written",
+    "ehr-write-labels-lost": "The EHR changed the labels or the content of a copy; it was taken back",
+    "ehr-write-unknown": "It is not known whether the EHR kept a copy",
+    "delivery-delayed": "A message to a program is late: somebody should call them",
+    "delivery-failed": "A message to a program was not delivered: somebody has to call them",
+    "ehr-copy-still-there": "A copy may still be in the EHR: look, and have it removed",
+}
+
 
 @blueprint.get("/v/<launch_id>/alerts")
 def alerts(launch_id: str) -> str:
     """Everything nobody has looked at yet."""
-    return render_template("alerts.html", alerts=guards.services().alerts.open_alerts())
+    return render_template("alerts.html", alerts=guards.services().alerts.open_alerts(), words=WORDS)
 
 
 @blueprint.post("/v/<launch_id>/alerts")

@@ -8,10 +8,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import structlog
-from flask import Flask, g, render_template, request
+from flask import Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response
 
 from smart_app.errors import AppError, LockedError, NothingToShowError
 
@@ -62,8 +61,8 @@ def show_app_error(error: AppError) -> Response:
 
 def show_http_error(error: HTTPException) -> Response:
     """A 404 looks like anything denied; a redirect is left alone; the rest is said in our words."""
-    if error.response is not None:
-        return Response.force_type(error.response)
+    if isinstance(error.response, Response):
+        return error.response
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status == HTTPStatus.NOT_FOUND:
         return nothing_to_show()

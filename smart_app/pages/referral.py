@@ -108,11 +108,12 @@ def sent(launch_id: str, case_id: str) -> Response | str:
 
 def _review(partner: Partner, typed: _Typed) -> str | Response:
     try:
-        items = referral.preview(_form(partner, typed), guards.services().site, partner)
+        items = _preview(partner, typed)
     except InvalidError as error:
         return _show_form(partner, typed, problem=error.said)
-    guards.remember(REVIEW, kept := {"review": str(uuid.uuid4()), "partner_id": partner.partner_id, "typed": asdict(typed)})
-    return _show_review(partner, typed, kept["review"], items)
+    review = str(uuid.uuid4())
+    guards.remember(REVIEW, {"review": review, "partner_id": partner.partner_id, "typed": asdict(typed)})
+    return _show_review(partner, typed, review, items)
 
 
 def _send(launch_id: str, partner: Partner, signed: str, *, wants_copy: bool) -> Response | str:
@@ -126,7 +127,7 @@ def _send(launch_id: str, partner: Partner, signed: str, *, wants_copy: bool) ->
         typed = _Typed(**kept["typed"])
         services = guards.services()
         if signed not in referral.SIGNED:
-            items = referral.preview(_form(partner, typed), services.site, partner)
+            items = _preview(partner, typed)
             return _show_review(partner, typed, review, items, problem="Has the patient signed? Choose one.")
         wanted = _form(partner, typed, signed=signed, wants_copy=wants_copy)
         result = referral.send(services, guards.requester(), wanted, services.now())
@@ -139,6 +140,11 @@ def _send(launch_id: str, partner: Partner, signed: str, *, wants_copy: bool) ->
         guards.remember(SENT, sent_before)
         guards.remember(REVIEW, None)
     return redirect(url_for("referral.sent", launch_id=launch_id, case_id=sent_before["case_id"]), 303)
+
+
+def _preview(partner: Partner, typed: _Typed) -> list[str]:
+    services = guards.services()
+    return referral.preview(_form(partner, typed), services.site, partner, services.now())
 
 
 def _show_form(partner: Partner, typed: _Typed, *, problem: str | None = None) -> Response | str:
@@ -229,9 +235,11 @@ def _open_partners() -> list[Partner]:
     language = (guards.recall("patient") or {}).get("language", "en")
 
     def misfit(partner: Partner) -> tuple[bool, bool, bool, str]:
-        return (partner.fhir_address is None, not partner.has_capacity, language not in partner.languages, partner.name)
+        takes_data = partner.fhir_address is not None
+        return (not takes_data, not partner.has_capacity, language not in partner.languages, partner.name)
 
-    return sorted((p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now)), key=misfit)
+    current = (p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now))
+    return sorted(current, key=misfit)
 
 
 def _partner(partner_id: str) -> Partner:

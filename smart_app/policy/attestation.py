@@ -72,3 +72,11 @@ def tier_in_force(releases: Collection[Payload], *, discloser: str, recipient: s
         and is_in_force(release, recipient=recipient, item=item, now=now)
     ]
     return max(found, key=list(Tier).index, default=Tier.NONE)
+
+
+def recipients_of(consent: Payload) -> list[str]:
+    """To whom any Consent, checked or not, releases: "Organization/<id>", all of them, in order."""
+    provision = consent.get("provision")
+    actors = provision.get("actor") if isinstance(provision, dict) else None
+    found = [actor.get("reference") for actor in actors if isinstance(actor, dict)] if isinstance(actors, list) else []
+    return [str(reference.get("reference")) for reference in found if isinstance(reference, dict)]

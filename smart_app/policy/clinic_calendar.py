@@ -8,6 +8,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 _LONGEST_CLOSURE_DAYS = 366
+NEXT_DAY_SERVICE = "HealthcareService/nextday"  # what a visit is asked of: never an Organization (R4 Appointment)
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,10 @@ def _moments(consent: dict[str, Any], zone: tzinfo) -> tuple[datetime, datetime,
 
 
 def _first(text: str, zone: tzinfo) -> datetime:
+    # A bare date begins with the earlier midnight, UTC's or the site's: what was signed "today" and accepted counts
+    # at once, in the evening of an American clinic too.
     moment = dates.first_moment(text)
-    return moment.replace(tzinfo=zone) if dates.is_date(text) else moment
+    return min(moment, moment.replace(tzinfo=zone)) if dates.is_date(text) else moment
 
 
 def _last(text: str, zone: tzinfo) -> datetime:

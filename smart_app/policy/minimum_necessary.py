@@ -100,7 +100,7 @@ _MEETS = {
     "call-now": "by phone now, from here",
     "clinic-phone": "on the clinic's phone",
     "safe-contact": "the program calls the safe number",
-    "survivor-calls": "she calls the program",
+    "survivor-calls": "the patient calls the program",
 }
 _VOICEMAILS = {"none": "leave no message", "silent": "hang up without a word", "safe": "a message is safe"}
 _TIERS = {
@@ -118,14 +118,13 @@ def _contact_in_words(parts: Mapping[str, Any]) -> list[str]:
     if "telecom" in parts:
         lines.append(f"Safe number: {parts['telecom']['value']}")
         lines.append(f"Voicemail: {_VOICEMAILS[parts.get('voicemail', 'none')]}")
-        lines.append("Who may answer: " + ("anyone" if parts.get("whoMayAnswer") == "anyone" else "only her"))
+        lines.append("Who may answer: " + ("anyone" if parts.get("whoMayAnswer") == "anyone" else "only the patient"))
     else:
         lines.append("Phone number: none is sent, and the program is told not to call")
     if "from" in parts:
-        lines.append(
-            f"Hours: {' '.join(parts.get('day', []))} {parts['from'][:5]} to {parts['to'][:5]}".replace("  ", " ")
-        )
-    for key, words in (("codeWord", "Her word"), ("sayAs", "Say that this is"), ("language", "Language")):
+        days = " ".join(parts.get("day", ["any day"]))
+        lines.append(f"Hours: {days}, {parts['from'][:5]} to {parts['to'][:5]}")
+    for key, words in (("codeWord", "Agreed word"), ("sayAs", "Say that this is"), ("language", "Language")):
         if key in parts:
             lines.append(f"{words}: {parts[key]}")
     if parts.get("interpreter"):

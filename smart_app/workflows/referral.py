@@ -17,14 +17,17 @@ from fhir_profiles.referral_task import referral_task
 from fhir_profiles.release_consent import DEFAULT_DAYS, LONGEST_DAYS, release_consent
 from fhir_profiles.safe_contact import MEETS, VOICEMAILS
 from fhir_profiles.security_labels import labels_for
-from smart_app.errors import InvalidError, LockedError
-from smart_app.policy import minors, placement
+from smart_app.errors import InvalidError, LockedError, NothingToShowError
+from smart_app.policy import attestation, minimum_necessary, minors, placement, status_back
 from smart_app.policy.access import Requester
 from smart_app.policy.ehr_copy import service_request_copy
 from smart_app.policy.place_words import place_words
 from smart_app.policy.placement import PlacementDecision
+from smart_app.policy.referral_words import state_words
+from smart_app.policy.task_states import Tier
 from smart_app.ports import (
     CaseKind,
+    Door,
     Partner,
     PatientKey,
     Payload,
@@ -36,13 +39,6 @@ from smart_app.ports import (
 )
 
 SIGNED: tuple[str, ...] = ("screen", "paper", "cannot-sign")
-MEET_WORDS = {
-    "on-site": "They meet here, on site",
-    "call-now": "They speak on the phone now",
-    "clinic-phone": "The program calls the clinic's phone",
-    "safe-contact": "The program calls the safe number",
-    "survivor-calls": "The patient calls the program; the program calls nobody",
-}
 VOICEMAIL_WORDS = {
     "none": "No voicemail",
     "silent": "Hang up without a word",
@@ -82,25 +78,34 @@ class ReferralResult:
     ehr_result: WriteBackResult | None
 
 
-def preview(form: ReferralForm, site: Site, partner: Partner) -> list[str]:
-    """Everything that will leave, item by item, as it is shown before sending (R12). Raises ``InvalidError``."""
+@dataclass(frozen=True)
+class ReferralStatus:
+    """Where one referral stands. ``is_released``: the survivor's release lets the program's own words be shown;
+    without one only our transport facts are. ``ends_on``: last day of release A."""
+
+    case_id: str
+    partner_id: str
+    task_reference: str
+    state: str
+    state_words: str
+    next_step: str
+    is_good: bool
+    needs_call: bool
+    is_released: bool
+    ends_on: date
+    partner_name: str | None = None
+
+
+def preview(form: ReferralForm, site: Site, partner: Partner, now: datetime) -> list[str]:
+    """Everything that would leave now, line by line, read from the very bundle that would be built (R12).
+
+    Raises ``InvalidError`` when something is not chosen.
+    """
     _require_complete(form)
-    contact = [
-        (form.phone, "Safe number: {}"),
-        (VOICEMAIL_WORDS.get(form.voicemail or ""), "Voicemail: {}"),
-        (form.say_as, "Say you are calling from: {}"),
-        (form.code_word, "Word to know each other by: {}"),
-        (form.language, "Language: {}"),
-        ("yes" if form.interpreter else None, "Interpreter needed: {}"),
-    ]
-    return [
-        f"Name to use: {form.alias}",
-        f"How they meet: {MEET_WORDS[form.meet]}",
-        *(words.format(value) for value, words in contact if value),
-        *(f"Help wanted: {NEEDS[need]}" for need in form.needs),
-        f"From {site.name} to {partner.name}, and nobody else",
-        f"The release ends after {form.release_days} days, or as soon as the patient says so",
-    ]
+    bundle = minimum_necessary.outbound_bundle(
+        *_build(form, site, partner, now), public_base_url="https://preview.invalid", bundle_identifier="preview"
+    )
+    return minimum_necessary.items_in_words(bundle, recipient_name=partner.name, sender_name=site.name)
 
 
 def send(services: Services, requester: Requester, form: ReferralForm, now: datetime) -> ReferralResult:
@@ -114,15 +119,12 @@ def send(services: Services, requester: Requester, form: ReferralForm, now: date
     _require_signature(form)
     partner = _require_open_partner(services, form.partner_id, now)
     patient = _require_adult(services, requester, now)
-    today = now.astimezone(ZoneInfo(services.site.time_zone)).date()
-    payloads = _build(form, services.site, partner, today, now)
+    payloads = _build(form, services.site, partner, now)
     with services.door.open_for(requester, now) as work:
         case_id = work.open_case(CaseKind.REFERRAL, patient=patient, partner_id=partner.partner_id)
         stored = [work.create(payload, case_id=case_id) for payload in payloads]
         service_request, task = stored[-2], stored[-1]
-        work.outbox.add(
-            kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id
-        )
+        work.outbox.add(kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id)
         work.facts.count("referral", "sent")
     decision = placement.decide(
         services.placement,
@@ -130,14 +132,14 @@ def send(services: Services, requester: Requester, form: ReferralForm, now: date
         resource_type="ServiceRequest",
         patient_id=patient.patient_id,
         patient_wants_ehr_copy=form.wants_ehr_copy,
-        today=today,
+        today=now.date(),
     )
     result = _copy_to_ehr(services, requester, service_request, patient, decision, now)
     registration = services.placement.registrations.get(patient.registration_id)
     return ReferralResult(
         case_id=case_id,
         task_reference=task.reference,
-        ends_on=today + timedelta(days=form.release_days),
+        ends_on=_today(services.site, now) + timedelta(days=form.release_days),
         place_words=(
             *place_words(
                 decision, ehr_name=registration.ehr_name if registration else "", write_back=result and result.value
@@ -146,6 +148,52 @@ def send(services: Services, requester: Requester, form: ReferralForm, now: date
         ),
         lines_by_hand=decision.lines_by_hand if result is None else (),
         ehr_result=result,
+    )
+
+
+def status_of(door: Door, requester: Requester, case_id: str, now: datetime) -> ReferralStatus:
+    """Where the referral of ``case_id`` stands. Raises ``NothingToShowError`` when there is none for this person."""
+    with door.open_for(requester, now) as work:
+        return _status(work, case_id)
+
+
+def for_chart(door: Door, requester: Requester, patient: PatientKey, now: datetime) -> list[ReferralStatus]:
+    """Open referrals of the launched patient that this person may see; a rejected one stays until it is closed."""
+    with door.open_for(requester, now) as work:
+        cases = work.find_cases(CaseKind.REFERRAL, patient=patient, is_open=True)
+        return [_status(work, case.case_id) for case in cases]
+
+
+def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
+    tasks = work.in_case(case_id, "Task")
+    if not tasks:
+        raise NothingToShowError
+    task = tasks[0].payload
+    ours, program = task["requester"]["reference"], task["owner"]["reference"]
+    releases = [one.payload for one in work.in_case(case_id, "Consent")]
+    tier = attestation.tier_in_force(releases, discloser=program, recipient=ours, item=tasks[0].reference, now=work.now)
+    shown = state_words(
+        tier=tier,
+        status=task["status"],
+        business_code=status_back.business_code_of(task),
+        transport=work.outbox.state_of(case_id),
+    )
+    ends = [
+        date.fromisoformat(release["provision"]["period"]["end"][:10])
+        for release in releases
+        if release["organization"][0]["reference"] == ours
+    ]
+    return ReferralStatus(
+        case_id=case_id,
+        partner_id=program.removeprefix("Organization/"),
+        task_reference=tasks[0].reference,
+        state=shown.state,
+        state_words=shown.words,
+        next_step=shown.next_step,
+        is_good=shown.is_good,
+        needs_call=shown.needs_call,
+        is_released=tier is not Tier.NONE,
+        ends_on=max(ends, default=work.now.date()),
     )
 
 
@@ -199,12 +247,15 @@ def _require_adult(services: Services, requester: Requester, now: datetime) -> P
     return PatientKey(requester.registration_id, requester.patient_id)
 
 
-def _build(form: ReferralForm, site: Site, partner: Partner, today: date, now: datetime) -> list[Payload]:
-    """Patient, Consent, ServiceRequest, Task, in the order they are stored: the release stands before what it covers.
-    All ids are made for this referral."""
+def _build(
+    form: ReferralForm, site: Site, partner: Partner, now: datetime
+) -> tuple[Payload, Payload, Payload, Payload]:
+    """Patient, Consent, ServiceRequest, Task: the release stands before what it covers. All ids are made for this
+    referral."""
+    today = _today(site, now)
     patient_id, consent_id, request_id, task_id = (str(uuid.uuid4()) for _ in range(4))
     organization = f"Organization/{partner.partner_id}"
-    return [
+    return (
         referral_patient(
             labels=labels_for("referral-patient"),
             id=patient_id,
@@ -219,9 +270,9 @@ def _build(form: ReferralForm, site: Site, partner: Partner, today: date, now: d
             from_organization=site.organization_reference,
             to_organization=organization,
             item_references=[f"ServiceRequest/{request_id}", f"Task/{task_id}"],
-            signed_on=min(today, now.date()),
-            starts_on=min(today, now.date()),
-            ends_on=min(today, now.date()) + timedelta(days=form.release_days),
+            signed_on=today,
+            starts_on=today,
+            ends_on=today + timedelta(days=form.release_days),
             signer="self",
             source_identifier=str(uuid.uuid4()),
             policy_uri=terminology.POLICY_RELEASE_OUT,
@@ -249,7 +300,12 @@ def _build(form: ReferralForm, site: Site, partner: Partner, today: date, now: d
             authored_at=today,
             due_at=now + timedelta(minutes=partner.acknowledge_minutes),
         ),
-    ]
+    )
+
+
+def _today(site: Site, now: datetime) -> date:
+    """The site's calendar day, and never one that has not begun in UTC: a release is not signed in the future."""
+    return min(now.astimezone(ZoneInfo(site.time_zone)).date(), now.date())
 
 
 def _contact(form: ReferralForm, today: date) -> Payload:

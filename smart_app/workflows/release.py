@@ -1,15 +1,15 @@
-"""A survivor's release that a program posts by itself (Consent B): from then on it may tell us what its tier names."""
+"""Releases after a referral was sent: a program posts the survivor's own (B), or the survivor takes ours (A) back."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from fhir_profiles import release_consent
-from fhir_profiles.security_labels import import_labels
 from fhir_profiles.validation import Issue, validate
-from smart_app.errors import ConflictError, InvalidError
-from smart_app.policy import attestation
+from smart_app.errors import ConflictError, InvalidError, NothingToShowError
+from smart_app.policy import attestation, consent, status_back, task_states
 from smart_app.policy.access import Requester
+from smart_app.policy.task_states import Party
 from smart_app.ports import Door, Payload, Stored, UnitOfWork
 
 PROFILE = "release-consent"
@@ -26,13 +26,13 @@ def record_from_partner(
     Raises ``InvalidError`` (422, decided from the body alone), ``NothingToShowError`` (not this program's Task) and
     ``ConflictError`` (the same release number with other content).
     """
-    consent = _with_relative_items(payload, f"{public_base_url}/fhir/")
-    issues = validate(consent, PROFILE)
-    task_reference = None if issues else _task_of(consent)
+    posted = _with_relative_items(payload, f"{public_base_url}/fhir/")
+    issues = validate(posted, PROFILE)
+    task_reference = None if issues else _task_of(posted)
     if task_reference is None:
         return _refuse(door, requester, issues or [_issue("Consent.provision.data")], now)
     found = attestation.problems(
-        consent,
+        posted,
         discloser=requester.user_reference,
         recipient=our_organization,
         items=[task_reference],
@@ -41,27 +41,49 @@ def record_from_partner(
     if found:
         return _refuse(door, requester, [_issue(expression) for expression in found], now)
     with door.open_for(requester, now) as work:
-        return _store(work, consent, task_reference, our_organization)
+        return _store(work, posted, task_reference, our_organization)
 
 
-def _store(work: UnitOfWork, consent: Payload, task_reference: str, our_organization: str) -> Stored:
+def withdraw(door: Door, requester: Requester, case_id: str, now: datetime) -> None:
+    """The survivor takes the release back, by voice: nothing more of this referral is sent from the commit on, and a
+    program that has it is told "cancelled", without a reason (R11).
+
+    Raises ``NothingToShowError`` when there is no such referral for this person.
+    """
+    with door.open_for(requester, now) as work:
+        tasks = work.in_case(case_id, "Task")
+        if not tasks:
+            raise NothingToShowError
+        task = tasks[0].payload
+        ours = task["requester"]["reference"]
+        for release in work.in_case(case_id, "Consent"):
+            if release_consent.discloser_of(release.payload) == ours:
+                work.amend(release.reference, consent.withdrawn)
+        if task_states.is_move_allowed(task["status"], "cancelled", Party.REQUESTER):
+            work.amend(tasks[0].reference, lambda current: status_back.moved(current, "cancelled", reason="closed"))
+        partner_id = task["owner"]["reference"].removeprefix("Organization/")
+        work.outbox.add(kind="cancel", case_id=case_id, reference=tasks[0].reference, partner_id=partner_id)
+        work.facts.count("referral", "withdrawn")
+
+
+def _store(work: UnitOfWork, posted: Payload, task_reference: str, our_organization: str) -> Stored:
     task = work.read(task_reference)
     is_ours = task.payload["requester"]["reference"] == our_organization
-    if not is_ours or consent["patient"]["reference"] != task.payload["for"]["reference"]:
+    if not is_ours or posted["patient"]["reference"] != task.payload["for"]["reference"]:
         work.audit_refusal("R20", reference=task_reference)
         raise InvalidError(issues=[_issue("Consent.patient" if is_ours else "Consent.provision.data")], rule="R20")
     for known in work.in_case(task.case_id, "Consent"):
-        if known.payload.get("sourceReference") == consent["sourceReference"]:
-            return _same_or_conflict(known, consent)
-    fresh = {key: value for key, value in consent.items() if key != "id"}
-    return work.create(import_labels(fresh, PROFILE), case_id=task.case_id)
+        if known.payload.get("sourceReference") == posted["sourceReference"]:
+            return _same_or_conflict(known, posted)
+    fresh = {key: value for key, value in posted.items() if key != "id"}
+    return work.create(fresh, case_id=task.case_id)
 
 
-def _same_or_conflict(known: Stored, consent: Payload) -> Stored:
+def _same_or_conflict(known: Stored, posted: Payload) -> Stored:
     """Posted again after a lost answer it is the same release; other content under its number is not."""
     apart = ("id", "meta")
     is_same = {key: value for key, value in known.payload.items() if key not in apart} == {
-        key: value for key, value in consent.items() if key not in apart
+        key: value for key, value in posted.items() if key not in apart
     }
     if not is_same:
         raise ConflictError("This release number was used for another release.")
@@ -91,9 +113,9 @@ def _with_relative_item(item: object, base: str) -> object:
     return {**item, "reference": {**target, "reference": reference.removeprefix(base)}}
 
 
-def _task_of(consent: Payload) -> str | None:
+def _task_of(posted: Payload) -> str | None:
     """The one Task that the release names, or None when it names anything else."""
-    items = release_consent.items_of(consent)
+    items = release_consent.items_of(posted)
     return items[0] if len(items) == 1 and items[0].startswith("Task/") else None
 
 

@@ -72,6 +72,7 @@ def ehr(running_ehr: SandboxEhr) -> Iterator[SandboxEhr]:
     running_ehr.reset()
 
 
+@pytest.mark.rule("R6")
 def test_an_ehr_that_keeps_and_hides_gets_class_a_for_each_type(ehr: SandboxEhr) -> None:
     """Where every label comes back and no outsider sees a trace, a copy may be written, for a year."""
     proof = ehr.probe("Observation", "ServiceRequest", "Appointment")
@@ -82,6 +83,8 @@ def test_an_ehr_that_keeps_and_hides_gets_class_a_for_each_type(ehr: SandboxEhr)
     assert proof.ehr_version
 
 
+@pytest.mark.rule("R6")
+@pytest.mark.rule("attack 2")
 def test_an_ehr_that_shows_labelled_items_to_outsiders_is_class_b(ehr: SandboxEhr) -> None:
     """Labels that are kept but not obeyed protect nobody; the proof says who could see the item."""
     ehr.set(filter_labels=False)
@@ -91,12 +94,14 @@ def test_an_ehr_that_shows_labelled_items_to_outsiders_is_class_b(ehr: SandboxEh
         assert any(who in finding and "can tell" in finding for finding in proof.findings), who
 
 
+@pytest.mark.rule("R6")
 def test_an_ehr_that_loses_labels_on_an_update_is_class_c(ehr: SandboxEhr) -> None:
     """An edit in the EHR must not open what was closed."""
     ehr.set(strip_labels_on_update=True)
     assert ehr.probe().classes == {"Observation": "C"}
 
 
+@pytest.mark.rule("R6")
 def test_an_ehr_that_drops_labels_is_class_d(ehr: SandboxEhr) -> None:
     """An EHR that says "created" and forgets the label is found before a real patient is."""
     ehr.set(strip_labels=True)

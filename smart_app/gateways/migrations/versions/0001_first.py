@@ -36,7 +36,9 @@ def label_check() -> str:
     rest = "labels"
     for label in CLOSED_SET:
         rest = f"replace({rest}, '[{label}]', '')"
-    has_one_level = "(labels LIKE '[C|V]%' AND labels NOT LIKE '%[C|R]%' OR labels LIKE '[C|R]%' AND labels NOT LIKE '%[C|V]%')"
+    has_one_level = (
+        "(labels LIKE '[C|V]%' AND labels NOT LIKE '%[C|R]%' OR labels LIKE '[C|R]%' AND labels NOT LIKE '%[C|V]%')"
+    )
     return f"{rest} = '' AND {has_one_level} AND labels LIKE '%[A|SDV]%'"
 
 

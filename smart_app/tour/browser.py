@@ -12,6 +12,7 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
 
 TIMEOUT_SECONDS = 20
 MAX_REDIRECTS = 8
@@ -40,7 +41,8 @@ class Page:
         parser.feed(self.html)
         self.forms = parser.forms
         self.text = " ".join(" ".join(parser.words).split())
-        self.links = [urljoin(response.url, link) for link in parser.links]
+        self.links = [urljoin(response.url, link) for link, _ in parser.links]
+        self.links_by_text = {" ".join(words.split()): urljoin(response.url, link) for link, words in parser.links}
 
     def form(self, action_ends: str, *, offering: str | None = None) -> Form:
         """The form whose action path ends so (and which offers the field ``offering``). Raises ``LookupError``."""
@@ -64,7 +66,8 @@ class Browser:
     def __init__(self) -> None:
         self._http = requests.Session()
         self._http.trust_env = False
-        self._http.cookies.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the jar below is the only one
+        self._jar = RequestsCookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
     def get(self, url: str) -> Page:
         """Open ``url`` and follow redirects."""
@@ -84,14 +87,21 @@ class Browser:
 
     def _follow(self, method: str, url: str, data: Mapping[str, str] | None = None) -> requests.Response:
         for _ in range(MAX_REDIRECTS):
-            headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin" if method == "POST" else "cross-site"}
-            response = self._http.request(
-                method, url, data=data, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
-            )
+            response = self._send(method, url, data)
             if not response.is_redirect:
                 return response
             url, method, data = urljoin(url, response.headers["Location"]), "GET", None
         raise requests.TooManyRedirects(url)
+
+    def _send(self, method: str, url: str, data: Mapping[str, str] | None) -> requests.Response:
+        headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin" if method == "POST" else "cross-site"}
+        request = self._http.prepare_request(requests.Request(method, url, data=data, headers=headers))
+        cookies = get_cookie_header(self._jar, request)  # type: ignore[no-untyped-call]
+        if cookies:
+            request.headers["Cookie"] = cookies
+        response = self._http.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+        extract_cookies_to_jar(self._jar, request, response.raw)  # type: ignore[no-untyped-call]
+        return response
 
 
 class _PageParser(HTMLParser):
@@ -99,7 +109,8 @@ class _PageParser(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self.words: list[str] = []
-        self.links: list[str] = []
+        self.links: list[tuple[str, str]] = []
+        self._in_link = False
         self._form: Form | None = None
         self._select: str | None = None
         self._area: str | None = None
@@ -110,7 +121,8 @@ class _PageParser(HTMLParser):
         if tag in ("script", "style"):
             self._silent += 1
         elif tag == "a" and "href" in a:
-            self.links.append(a["href"])
+            self.links.append((a["href"], ""))
+            self._in_link = True
         elif tag == "form":
             self._form = Form(a.get("action", ""), a.get("method", "get").upper())
             self.forms.append(self._form)
@@ -143,6 +155,8 @@ class _PageParser(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in ("script", "style"):
             self._silent -= 1
+        elif tag == "a":
+            self._in_link = False
         elif tag == "form":
             self._form = None
         elif tag == "select":
@@ -151,6 +165,8 @@ class _PageParser(HTMLParser):
             self._area = None
 
     def handle_data(self, data: str) -> None:
+        if self._in_link:
+            self.links[-1] = (self.links[-1][0], self.links[-1][1] + data)
         if self._area and self._form:
             self._form.fields[self._area] += data
         if not self._silent:

@@ -1,0 +1,229 @@
+"""The FHIR API for programs: refer somebody to us, read what became of it, write back inside a release.
+
+What is not in the CapabilityStatement is refused with constant bytes before any look-up: other paths, methods, query
+parameters. A view parses, calls one workflow, renders. Addresses come from ``public_base_url``, never from Host.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from importlib import metadata
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
+
+from fhir_profiles.capability_statement import capability_statement
+from fhir_profiles.operation_outcome import operation_outcome, outcome
+from fhir_profiles.referral_bundle import COUNTS
+from fhir_profiles.validation import LimitError, parse
+from launch.errors import BearerError
+from smart_app import guards
+from smart_app.errors import AppError, InvalidError, NothingToShowError, PreconditionMissingError, RefusedError
+from smart_app.ports import Payload
+from smart_app.workflows import inbound, release, status_update
+
+LOG = structlog.get_logger()
+
+FHIR_JSON = "application/fhir+json"
+ACCEPTED_TYPES = frozenset({FHIR_JSON, "application/json"})
+EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+PUBLISHED_ON = date(2026, 11, 24)
+# One person, one request, one Task and the sender's release are in every referral; the rest only sometimes.
+NEEDED_TYPES = tuple(kind for kind, (low, _high) in COUNTS.items() if low)
+
+NOT_FOUND = outcome("not-found")
+FORBIDDEN = outcome("forbidden")
+UNLISTED = outcome("not-supported")
+RECEIVED = outcome("informational", "Received.", severity="information")
+
+blueprint = Blueprint("partner_fhir", __name__, url_prefix="/fhir")
+metadata_blueprint = Blueprint("partner_metadata", __name__, url_prefix="/fhir")
+guards.protect(blueprint, guards.require_partner)
+guards.protect(metadata_blueprint, guards.public)
+
+
+@blueprint.before_request
+def refuse_the_unlisted() -> Response | None:
+    """No parameter and no HEAD is offered."""
+    return _answer(UNLISTED, 400) if request.query_string or request.method == "HEAD" else None
+
+
+@metadata_blueprint.get("/metadata", provide_automatic_options=False)
+def read_metadata() -> Response:
+    """What is offered here; public, for any origin."""
+    services = guards.services()
+    statement = capability_statement(
+        public_base_url=services.public_base_url,
+        software_name=services.product_name,
+        software_version=_version(),
+        published_on=PUBLISHED_ON,
+    )
+    return _answer(statement, 200, {"Access-Control-Allow-Origin": "*"})
+
+
+@blueprint.post("", provide_automatic_options=False)
+def receive_referral() -> Response:
+    """One referral bundle: 202 for a new one, 200 for the same again, the same bytes for known and unknown people."""
+    for kind in NEEDED_TYPES:
+        guards.require_scope(f"system/{kind}.c")
+    body, payload = _body()
+    if _names_type(payload, "Appointment"):
+        guards.require_scope("system/Appointment.c")
+    services = guards.services()
+    answer = inbound.accept(
+        services.door,
+        guards.requester(),
+        guards.partner(),
+        payload,
+        body,
+        services.site,
+        services.now(),
+        services.public_base_url,
+    )
+    return _answer(RECEIVED, answer.status, {"Location": answer.location})
+
+
+@blueprint.post("/Consent", provide_automatic_options=False)
+def receive_release() -> Response:
+    """Release B for one Task of ours."""
+    guards.require_scope("system/Consent.c")
+    _, payload = _body()
+    services = guards.services()
+    stored = release.record_from_partner(
+        services.door,
+        guards.requester(),
+        payload,
+        services.now(),
+        our_organization=services.site.organization_reference,
+        public_base_url=services.public_base_url,
+    )
+    return _answer(stored.payload, 201, {"Location": f"{services.public_base_url}/fhir/{stored.reference}"})
+
+
+@blueprint.get("/Task/<task_id>", provide_automatic_options=False)
+def read_task(task_id: str) -> Response:
+    """A Task of this program."""
+    guards.require_scope("system/Task.r")
+    services = guards.services()
+    with services.door.open_for(guards.requester(), services.now()) as work:
+        shown = inbound.task_for_partner(work, task_id)
+    return _answer(shown.payload, 200, {"ETag": shown.etag})
+
+
+@blueprint.put("/Task/<task_id>", provide_automatic_options=False)
+def update_task(task_id: str) -> Response:
+    """Status back, inside release B and its tier."""
+    guards.require_scope("system/Task.u")
+    if_match = request.headers.get("If-Match")
+    if not if_match:
+        raise PreconditionMissingError
+    _, payload = _body()
+    services = guards.services()
+    updated = status_update.update_from_partner(
+        services.door, guards.requester(), task_id, payload, if_match, services.now()
+    )
+    return _answer(updated.payload, 200, {"ETag": updated.etag})
+
+
+@blueprint.get("/ServiceRequest/<request_id>", provide_automatic_options=False)
+def read_service_request(request_id: str) -> Response:
+    """A ServiceRequest of this program."""
+    guards.require_scope("system/ServiceRequest.r")
+    services = guards.services()
+    with services.door.open_for(guards.requester(), services.now()) as work:
+        shown = inbound.service_request_for_partner(work, request_id)
+    return _answer(shown.payload, 200, {"ETag": shown.etag})
+
+
+@blueprint.get("/Appointment/<appointment_id>", provide_automatic_options=False)
+def read_appointment(appointment_id: str) -> Response:
+    """Day and time of a visit, inside release A."""
+    guards.require_scope("system/Appointment.r")
+    services = guards.services()
+    with services.door.open_for(guards.requester(), services.now()) as work:
+        shown = inbound.appointment_for_partner(work, appointment_id)
+    return _answer(shown.payload, 200, {"ETag": shown.etag})
+
+
+@blueprint.route("", methods=EVERY_METHOD, provide_automatic_options=False)
+@blueprint.route("/", methods=EVERY_METHOD, provide_automatic_options=False)
+@blueprint.route("/<path:rest>", methods=EVERY_METHOD, provide_automatic_options=False)
+def unlisted(rest: str = "") -> Response:
+    """Everything else."""
+    return _answer(UNLISTED, 400)
+
+
+@blueprint.errorhandler(AppError)
+def show_app_error(error: AppError) -> Response:
+    """Our refusals. Denied, absent and refused are constant bytes; the rest names schema paths, never a value."""
+    if isinstance(error, NothingToShowError):
+        return _answer(NOT_FOUND, error.status)
+    if isinstance(error, RefusedError):
+        return _answer(FORBIDDEN, error.status)
+    if isinstance(error, InvalidError) and error.issues:
+        return _answer(operation_outcome(error.issues), error.status)
+    return _answer(outcome(error.code, error.said), error.status)
+
+
+@blueprint.errorhandler(BearerError)
+def show_bearer_error(error: BearerError) -> Response:
+    """401: no token that lives. 403: it does not reach this far."""
+    code = "login" if error.status == 401 else "forbidden"
+    return _answer(outcome(code), error.status, {"WWW-Authenticate": error.www_authenticate})
+
+
+@blueprint.errorhandler(LimitError)
+def show_limit_error(error: LimitError) -> Response:
+    """Too large, too deep, or no JSON object."""
+    return _answer(outcome(error.code, error.text), error.status)
+
+
+@blueprint.errorhandler(HTTPException)
+def show_http_error(error: HTTPException) -> Response:
+    """What the server itself refused, a body beyond the limit above all."""
+    return _answer(outcome("too-long" if error.code == 413 else "invalid"), error.code or 400)
+
+
+@blueprint.errorhandler(Exception)
+def show_unexpected(error: Exception) -> Response:
+    """A defect of ours: the log gets its class and nothing else."""
+    LOG.error("unexpected", error=type(error).__name__)
+    return _answer(outcome("exception"), 500)
+
+
+def _body() -> tuple[bytes, Payload]:
+    """The body and its JSON object. Raises ``LimitError``."""
+    if request.mimetype not in ACCEPTED_TYPES:
+        raise LimitError(415, "not-supported", f"Send {FHIR_JSON}.")
+    body = request.get_data(cache=False)
+    return body, parse(body)
+
+
+def _names_type(payload: Payload, kind: str) -> bool:
+    entries = payload.get("entry")
+    resources = (
+        [entry.get("resource") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
+    return any(isinstance(resource, dict) and resource.get("resourceType") == kind for resource in resources)
+
+
+def _answer(payload: Payload, status: int, headers: dict[str, str] | None = None) -> Response:
+    """FHIR JSON that nobody may keep, and that belongs to one caller alone."""
+    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, default=_number)
+    made = Response(text.encode(), status, content_type=FHIR_JSON)
+    made.headers.update({"Cache-Control": "no-store", "Vary": "Authorization", **(headers or {})})
+    return made
+
+
+def _number(value: Any) -> float:
+    return float(value)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("warm-referral")
+    except metadata.PackageNotFoundError:
+        return "0"

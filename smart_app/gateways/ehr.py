@@ -1,0 +1,217 @@
+"""The launched EHR: what is read there is labelled on entry, what is written there is read back before it counts.
+
+Every call is one audited crossing. A write that fails or comes back altered is taken back and told to the privacy
+officer; nothing else is ever written in its place, and a write whose outcome is unknown is never repeated (R7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from fhir_profiles.security_labels import LEVELS, SDV, Label, as_security, labels_of, level_of
+from fhir_profiles.terminology import CONFIDENTIALITY
+from launch.errors import EhrError, EhrOutcomeUnknownError
+from smart_app.errors import EhrUnavailableError, RefusedError
+from smart_app.gateways.door import Crossing, VaultDoor
+from smart_app.policy.access import Requester
+from smart_app.ports import Alerts, Payload, WriteBack, WriteBackResult
+
+COPIED = frozenset({"Observation", "ServiceRequest"})
+# All that an Appointment in an EHR may say (R36): type, time, who, and what the EHR itself adds about its own row.
+NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
+ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
+ENTRY_LEVEL = "R"
+
+
+class Created(Protocol):
+    """A create that the EHR took."""
+
+    @property
+    def reference(self) -> str:
+        """Its own "Type/<id>"."""
+
+
+class FhirConnection(Protocol):
+    """FHIR REST with the token of one launch; raises ``EhrError``."""
+
+    def read(self, reference: str) -> Payload:
+        """One resource."""
+
+    def create(self, payload: Payload) -> Created:
+        """Create once."""
+
+    def update(self, payload: Payload) -> Payload | None:
+        """Replace."""
+
+    def delete(self, reference: str) -> None:
+        """Delete."""
+
+
+class FhirClients(Protocol):
+    """Gives the connection of a live launch."""
+
+    def for_launch(self, launch_id: str) -> Any:
+        """A ``FhirConnection``; ``EhrError`` when the launch is over."""
+
+
+class EhrGateway:
+    """Implements ``ports.Ehr``."""
+
+    def __init__(self, fhir_clients: FhirClients, door: VaultDoor, alerts: Alerts) -> None:
+        self._fhir_clients = fhir_clients
+        self._door = door
+        self._alerts = alerts
+
+    def launched_patient(self, requester: Requester, now: datetime) -> Payload:
+        """The Patient of this launch, labelled on entry (R5) and never stored. Raises ``EhrUnavailableError``."""
+        if requester.patient_id is None or requester.launch_id is None:
+            raise RefusedError(rule="R23")
+        reference = f"Patient/{requester.patient_id}"
+        with self._door.crossing(
+            requester, system="ehr", action="read-launched-patient", entities=[reference], now=now
+        ) as crossing:
+            try:
+                payload: Payload = self._connection(requester).read(reference)
+            except EhrError as error:
+                crossing.outcome = f"failed-{error.status or 'no-answer'}"
+                raise EhrUnavailableError(rule="R23") from None
+            crossing.outcome = "read"
+        return labelled_on_entry(payload)
+
+    def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
+        """Copy an Observation or a ServiceRequest of the launched patient into the chart, and prove that it is there
+        as it was sent, labels included."""
+        subject = payload.get("subject", {}).get("reference")
+        is_of_chart = requester.patient_id is not None and subject == f"Patient/{requester.patient_id}"
+        if payload.get("resourceType") not in COPIED or not is_of_chart:
+            raise RefusedError(rule="R7")
+        if SDV not in labels_of(payload):
+            raise RefusedError(rule="R3")
+        return self._write(requester, payload, now, is_same=is_same_copy)
+
+    def book(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
+        """Put a neutral Appointment on the EHR's schedule, and prove that nothing telling came with it (R36)."""
+        if payload.get("resourceType") != "Appointment" or not is_neutral(payload):
+            raise RefusedError(rule="R36")
+        return self._write(requester, payload, now, is_same=is_same_booking)
+
+    def _write(
+        self, requester: Requester, payload: Payload, now: datetime, *, is_same: Callable[[Payload, Payload], bool]
+    ) -> WriteBack:
+        sent = {key: value for key, value in payload.items() if key != "id"}
+        kind = sent["resourceType"]
+        with self._door.crossing(
+            requester, system="ehr", action=f"create-{kind}", entities=[kind], now=now
+        ) as crossing:
+            written = self._written(requester, sent, crossing, is_same)
+        if written.result is not WriteBackResult.SAVED:
+            self._alerts.raise_alert(f"ehr-write-{written.result.value}", reference=None)
+        if written.result is not WriteBackResult.SAVED and written.reference is not None:
+            self._alerts.raise_alert("ehr-copy-still-there", reference=None)
+        return written
+
+    def _written(
+        self,
+        requester: Requester,
+        sent: Payload,
+        crossing: Crossing,
+        is_same: Callable[[Payload, Payload], bool],
+    ) -> WriteBack:
+        try:
+            connection: FhirConnection = self._connection(requester)
+            reference = connection.create(sent).reference
+        except EhrOutcomeUnknownError:
+            crossing.outcome = "unknown"
+            return WriteBack(WriteBackResult.UNKNOWN)
+        except EhrError as error:
+            crossing.outcome = f"refused-{error.status or 'no-answer'}"
+            return WriteBack(WriteBackResult.REFUSED)
+        crossing.made = reference
+        try:
+            came_back = connection.read(reference)
+        except EhrError:
+            return self._taken_back(connection, sent, reference, crossing, WriteBackResult.UNKNOWN)
+        if not is_same(sent, came_back):
+            return self._taken_back(connection, sent, reference, crossing, WriteBackResult.LABELS_LOST)
+        crossing.outcome = "saved"
+        return WriteBack(WriteBackResult.SAVED, reference)
+
+    def _taken_back(
+        self,
+        connection: FhirConnection,
+        sent: Payload,
+        reference: str,
+        crossing: Crossing,
+        result: WriteBackResult,
+    ) -> WriteBack:
+        """Delete our copy; where the EHR does not delete, mark it as entered in error. Nothing else is written."""
+        try:
+            connection.delete(reference)
+            crossing.outcome = f"{result.value}-deleted"
+            return WriteBack(result)
+        except EhrError:
+            mark = {**sent, "id": reference.split("/")[1], "status": "entered-in-error"}
+        try:
+            connection.update(mark)
+            crossing.outcome = f"{result.value}-entered-in-error"
+            return WriteBack(result)
+        except EhrError:
+            crossing.outcome = f"{result.value}-still-there"
+            return WriteBack(result, reference)
+
+    def _connection(self, requester: Requester) -> Any:
+        if requester.launch_id is None:
+            raise RefusedError(rule="R23")
+        return self._fhir_clients.for_launch(requester.launch_id)
+
+
+def labelled_on_entry(payload: Payload) -> Payload:
+    """The payload with one level, at least R; what the EHR itself labelled higher stays higher (R5)."""
+    carried = labels_of(payload)
+    try:
+        level = level_of(carried) or ENTRY_LEVEL
+    except ValueError:
+        level = "V"
+    if level not in LEVELS:
+        level = "V"
+    highest = max(level, ENTRY_LEVEL, key=LEVELS.index)
+    others = [label for label in carried if label.system != CONFIDENTIALITY]
+    meta = {**payload.get("meta", {}), "security": as_security([Label(CONFIDENTIALITY, highest), *others])}
+    return {**payload, "meta": meta}
+
+
+def is_same_copy(sent: Payload, came_back: Payload) -> bool:
+    """Exactly our labels, and every element as it was sent. What an EHR adds about its own row may stand beside."""
+    return _labels(sent) == _labels(came_back) and _is_content_kept(sent, came_back) and "text" not in came_back
+
+
+def is_same_booking(sent: Payload, came_back: Payload) -> bool:
+    """Every element as it was sent, and nothing that tells more: a neutral visit relies on no label."""
+    has_only_neutral = set(came_back) <= NEUTRAL | ADDED_BY_EHR
+    return has_only_neutral and SDV not in labels_of(came_back) and _is_content_kept(sent, came_back)
+
+
+def is_neutral(payload: Payload) -> bool:
+    """True when an Appointment says no more than a visit at a time, labelled R at most, by ids alone (R36)."""
+    labels = labels_of(payload)
+    levels = {label.code for label in labels if label.system == CONFIDENTIALITY}
+    people = payload.get("participant", [])
+    return (
+        set(payload) <= NEUTRAL | {"id"}
+        and all(label.system == CONFIDENTIALITY for label in labels)
+        and levels <= set(LEVELS[: LEVELS.index(ENTRY_LEVEL) + 1])
+        and all(
+            set(person) <= {"actor", "status"} and set(person.get("actor", {})) <= {"reference"} for person in people
+        )
+        and all(set(kind) <= {"text"} and kind.get("text") == "Office visit" for kind in payload.get("serviceType", []))
+    )
+
+
+def _labels(payload: Payload) -> list[Label]:
+    return sorted(labels_of(payload))
+
+
+def _is_content_kept(sent: Payload, came_back: Payload) -> bool:
+    return all(came_back.get(key) == value for key, value in sent.items() if key not in ("id", "meta"))

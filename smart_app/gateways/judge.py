@@ -1,0 +1,174 @@
+"""Asks the decision table about items of the vault, looking at labels, links and releases, never at content (R5).
+
+Denied and absent take the same statements: whoever counts or times them learns nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from smart_app.gateways import links
+from smart_app.gateways.consent_register import ConsentRegister
+from smart_app.gateways.vault import CaseRow, Head, Vault, labels_in
+from smart_app.policy import access
+from smart_app.policy.access import LabelClass, Link, Requester, Result, Role
+from smart_app.ports import PatientKey, Payload
+
+REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,31})/([A-Za-z0-9\-.]{1,64})")
+INCIDENT = "R5"
+SHOWN = frozenset({Result.PERMIT, Result.REDACT})
+PROGRAM_IN_OUR_CASE = links.Tie(Role.ADVOCATE, Link.REFERRAL_PARTY)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the table said about one item that is there, and by which tie and release."""
+
+    head: Head
+    case: CaseRow
+    result: Result
+    rule: str
+    tie: links.Tie
+    consent_reference: str | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """True when the requester may see something of it."""
+        return self.result in SHOWN
+
+    def as_entity(self) -> dict[str, Any]:
+        """For the audit: what was asked for, its labels, the answer and why."""
+        return {
+            "what": f"{self.head.reference}/_history/{self.head.version}",
+            "labels": self.head.labels,
+            "result": self.result.value,
+            "rule": self.rule,
+            "link": self.tie.link.value,
+        }
+
+
+@dataclass
+class Scene:
+    """Some cases with everything a decision may look at: heads without content, and their releases."""
+
+    cases: dict[str, CaseRow]
+    heads: dict[str, list[Head]] = field(default_factory=dict)
+    consents: dict[str, list[Payload]] = field(default_factory=dict)
+
+
+class Judge:
+    """Decides for one requester at one moment. ``on_incident`` hears of rows that cannot be trusted."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        register: ConsentRegister,
+        requester: Requester,
+        now: datetime,
+        on_incident: Callable[[str], None],
+    ) -> None:
+        self._vault = vault
+        self._register = register
+        self._requester = requester
+        self._now = now
+        self._on_incident = on_incident
+
+    def look(self, reference: str, *, for_update: bool = False) -> Verdict | None:
+        """The verdict on one item, None when it is absent; the same statements either way."""
+        match = REFERENCE.fullmatch(reference)
+        head = self._vault.head((match[1], match[2]) if match else ("", ""), for_update=for_update)
+        scene = self.scene_of([self._vault.case(head.case_id if head else "")])
+        return self.judge(head, scene) if head else None
+
+    def scene_of(self, rows: Sequence[CaseRow | None]) -> Scene:
+        """Heads and releases of these cases; absent ones are left out."""
+        cases = {row.case_id: row for row in rows if row is not None}
+        scene = Scene(cases, {case_id: [] for case_id in cases})
+        for head in self._vault.heads(list(cases)):
+            scene.heads[head.case_id].append(head)
+        scene.consents = self._vault.consents(list(cases.values()))
+        return scene
+
+    def case(self, case_id: str) -> Scene:
+        """The scene of one case, empty when it is absent."""
+        return self.scene_of([self._vault.case(case_id)])
+
+    def verdicts(self, scene: Scene, resource_type: str | None = None) -> list[Verdict]:
+        """On all items of the scene, or those of one type, oldest first in each case."""
+        found = [
+            self.judge(head, scene)
+            for heads in scene.heads.values()
+            for head in heads
+            if resource_type in (None, head.resource_type)
+        ]
+        return [verdict for verdict in found if verdict is not None]
+
+    def judge(self, head: Head, scene: Scene, *, is_new: bool = False) -> Verdict | None:
+        """The best that any tie opens, None when the case is absent. No label, an unknown one, or an error of the
+        policy itself: deny (R5)."""
+        case = scene.cases.get(head.case_id)
+        if case is None:
+            return None
+        nobody = links.Tie(self._requester.role, Link.NONE)
+        label = access.effective(labels_in(head.labels))
+        if label in (LabelClass.NONE, LabelClass.UNKNOWN):
+            self._on_incident(head.reference)
+            return Verdict(head, case, Result.DENY, INCIDENT, nobody)
+        try:
+            return max(self._by_tie(head, case, scene, label, is_new), key=lambda verdict: verdict.result.rank)
+        except Exception:
+            return Verdict(head, case, Result.DENY, "policy-error", nobody)
+
+    def may_amend(self, verdict: Verdict) -> bool:
+        """The table's word; a program in our case needs the survivor's own release to us beside it (R20)."""
+        if not access.may_amend(verdict.tie.role, verdict.result, verdict.head.resource_type):
+            return False
+        if verdict.tie != PROGRAM_IN_OUR_CASE:
+            return True
+        scene = self.scene_of([verdict.case])
+        return self._register.is_released_to_us(
+            scene.consents[verdict.case.case_id],
+            self._requester.user_reference,
+            verdict.head,
+            scene.heads[verdict.case.case_id],
+            self._now,
+        )
+
+    def _by_tie(self, head: Head, case: CaseRow, scene: Scene, label: LabelClass, is_new: bool) -> list[Verdict]:
+        facts = self._facts_about(case)
+        consents, heads = scene.consents[case.case_id], scene.heads[case.case_id]
+        standing = self._register.standing(consents, self._requester, head, heads, self._now)
+        found = []
+        for tie in links.ties(self._requester, facts, head.resource_type, is_new=is_new):
+            decision = access.decide(
+                role=tie.role,
+                purpose=self._requester.purpose,
+                label=label,
+                consent=standing.state,
+                link=tie.link,
+                origin=facts.origin,
+            )
+            found.append(Verdict(head, case, decision.result, decision.rule, tie, standing.consent_reference))
+        return found
+
+    def _facts_about(self, case: CaseRow) -> links.Facts:
+        asks = self._requester
+        patient = launched_patient(asks)
+        program = asks.user_reference.removeprefix("Organization/")
+        return links.Facts(
+            is_author=case.author_index == self._vault.author_index(asks.registration_id, asks.user_reference),
+            is_partner=asks.role is Role.ADVOCATE and case.partner_index == self._vault.partner_index(program),
+            is_launched_patient=patient is not None and case.patient_index == self._vault.patient_index(patient),
+            kind=case.kind,
+        )
+
+
+def launched_patient(requester: Requester) -> PatientKey | None:
+    """The patient of the requester's launch at its EHR, or None."""
+    if requester.registration_id is None or requester.patient_id is None:
+        return None
+    return PatientKey(requester.registration_id, requester.patient_id)

@@ -1,0 +1,255 @@
+"""A program refers somebody to us: checked, stored under our own ids, put before the scheduler, answered the same for
+everybody (R16-R18). Nobody is looked up: whether the center knows this person is for a person to find out.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fhir_profiles import dates, referral_bundle, safe_contact
+from fhir_profiles.proposed_appointment import proposed_appointment
+from fhir_profiles.security_labels import labels_for
+from fhir_profiles.validation import Issue, validate
+from smart_app.errors import ConflictError, InvalidError, NothingToShowError
+from smart_app.policy import attestation, clinic_calendar, status_back
+from smart_app.policy.access import Requester
+from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE, ClinicDay
+from smart_app.policy.task_states import Tier
+from smart_app.ports import CaseKind, Door, Partner, Payload, Site, Stored, UnitOfWork
+
+PROFILE = "referral-bundle"
+URGENT = frozenset({"asap", "stat"})
+LONGEST_WAIT = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class InboundAnswer:
+    """``status`` is 202 for a new referral, 200 for the same body again. ``location`` is the Task's address."""
+
+    status: int
+    task_id: str
+    location: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A resource as a program may see it, and the ETag of exactly that."""
+
+    payload: Payload
+    etag: str
+
+
+def accept(
+    door: Door,
+    requester: Requester,
+    partner: Partner,
+    payload: Payload,
+    body: bytes,
+    site: Site,
+    now: datetime,
+    public_base_url: str,
+) -> InboundAnswer:
+    """Take one referral. ``payload`` is ``body`` after ``validation.parse``; ``partner`` holds the token.
+
+    Raises ``InvalidError`` (422: schema paths only; the body is neither kept nor logged, the denial is audited) and
+    ``ConflictError`` (409: an identifier of this program came before with another body).
+    """
+    issues = _issues(payload, requester.user_reference, site.organization_reference, now)
+    if issues:
+        with door.open_for(requester, now) as work:
+            work.audit_refusal("R16", partner_id=partner.partner_id)
+            raise InvalidError(issues=issues, rule="R16")
+    day, needs_person = _day(payload, site, now)
+    resources = _renamed(payload)
+    task_id = str(resources["Task"][0]["id"])
+    with door.open_for(requester, now) as work:
+        receipt = work.claim_receipt(partner.client_id or "", _identifiers(payload), body, task_id)
+        if receipt is not None and not receipt.is_same_body:
+            raise ConflictError("This identifier came before with another body.")
+        if receipt is None:
+            _store(work, partner, resources, day, needs_person=needs_person)
+    known_id = task_id if receipt is None else receipt.task_id
+    return InboundAnswer(202 if receipt is None else 200, known_id, f"{public_base_url}/fhir/Task/{known_id}")
+
+
+def task_for_partner(work: UnitOfWork, task_id: str) -> Shown:
+    """A Task as its program may see it: one we sent, whole; one it sent, "received" until release A says more (R21).
+
+    Raises ``NothingToShowError`` for anything that is not this program's.
+    """
+    stored = work.read(f"Task/{task_id}")
+    task = stored.payload
+    if task["requester"]["reference"] != work.requester.user_reference:
+        return _shown(status_back.without_history(task))
+    appointments = work.in_case(stored.case_id, "Appointment")
+    named = [one.reference for one in appointments if one.payload["status"] in ("booked", "fulfilled")]
+    return _shown(
+        status_back.own_request_as_sender_sees_it(
+            task, appointment_reference=named[0] if named else None, tier=_tier(work, stored)
+        )
+    )
+
+
+def appointment_for_partner(work: UnitOfWork, appointment_id: str) -> Shown:
+    """Day and time of a visit this program asked for, inside release A; else as if absent (R21)."""
+    stored = work.read(f"Appointment/{appointment_id}")
+    tasks = work.in_case(stored.case_id, "Task")
+    is_released = bool(tasks) and _tier(work, tasks[0]) in status_back.TIERS_WITH_TIME
+    if not is_released or stored.payload["status"] == "proposed":
+        work.audit_refusal("R21", partner_id=_program(work.requester), reference=stored.reference)
+        raise NothingToShowError(rule="R21")
+    return _shown(status_back.appointment_as_sender_sees_it(stored.payload))
+
+
+def service_request_for_partner(work: UnitOfWork, request_id: str) -> Shown:
+    """A ServiceRequest this program sent or was sent. A safe contact is hidden from its end on (R14)."""
+    payload = status_back.without_history(work.read(f"ServiceRequest/{request_id}").payload)
+    contact = safe_contact.of(payload)
+    ends_on = safe_contact.values(contact).get("expiresOn") if contact is not None else None
+    if isinstance(ends_on, str) and dates.last_moment(ends_on) < work.now:
+        payload.pop("extension")
+    return _shown(payload)
+
+
+def _issues(payload: Payload, sender: str, ours: str, now: datetime) -> list[Issue]:
+    """What is wrong with a body, decided from the body, the clock and the two names alone."""
+    issues = validate(payload, PROFILE)
+    if issues:
+        return issues
+    places = {id(entry["resource"]): f"Bundle.entry[{n}].resource" for n, entry in enumerate(payload["entry"])}
+    task, request = (_one(payload, kind) for kind in ("Task", "ServiceRequest"))
+    found = [
+        f"{places[id(task)]}.{element}"
+        for element, expected in (("owner", ours), ("requester", sender))
+        if task[element]["reference"] != expected
+    ]
+    if request["performer"][0]["reference"] not in (ours, NEXT_DAY_SERVICE):
+        found.append(f"{places[id(request)]}.performer[0]")
+    addresses = {id(entry["resource"]): entry["fullUrl"] for entry in payload["entry"]}
+    items = [_local(addresses[id(resource)]) for resource in (request, task)]
+    release, back = referral_bundle.entry_of(payload, "Consent"), referral_bundle.release_a_of(payload)
+    for consent, discloser, recipient in ((release, sender, ours), (back, ours, sender)):
+        if consent is not None:
+            problems = attestation.problems(consent, discloser=discloser, recipient=recipient, items=items, now=now)
+            found += [places[id(consent)] + expression.removeprefix("Consent") for expression in problems]
+    words = "This is not a referral to this clinic under a release that is in force."
+    return [Issue("error", "business-rule", expression, words) for expression in found]
+
+
+def _day(payload: Payload, site: Site, now: datetime) -> tuple[ClinicDay, bool]:
+    """The next open clinic day, or the first open one from the day the survivor asked for, if that is later (R37).
+    A person looks at once when the request came late, is urgent, or asks for a day far ahead."""
+    day = clinic_calendar.next_open_day(site.calendar, now)
+    needs_person = day.is_late or _one(payload, "ServiceRequest").get("priority") in URGENT
+    wanted = _wanted_from(payload)
+    if wanted is None or wanted <= day.ends_at:
+        return day, needs_person
+    if wanted > now + LONGEST_WAIT:
+        return day, True
+    local = wanted.astimezone(ZoneInfo(site.time_zone))
+    noon_before = local.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    return clinic_calendar.next_open_day(site.calendar, noon_before.astimezone(UTC)), needs_person
+
+
+def _wanted_from(payload: Payload) -> datetime | None:
+    """The beginning of the time the survivor asked for: of the proposed visit, else of the request."""
+    appointment = referral_bundle.entry_of(payload, "Appointment")
+    period = (
+        appointment["requestedPeriod"][0] if appointment else _one(payload, "ServiceRequest").get("occurrencePeriod")
+    )
+    return dates.first_moment(period["start"]) if period else None
+
+
+def _renamed(payload: Payload) -> dict[str, list[Payload]]:
+    """The resources by type, under ids of ours, with every reference led to them. No id a sender chose is kept."""
+    fresh = {entry["fullUrl"]: str(uuid.uuid4()) for entry in payload["entry"]}
+    names = {
+        _local(entry["fullUrl"]): f"{entry['resource']['resourceType']}/{fresh[entry['fullUrl']]}"
+        for entry in payload["entry"]
+    }
+    made: dict[str, list[Payload]] = {}
+    for entry in payload["entry"]:
+        resource = _led_to(entry["resource"], names)
+        meta = {key: value for key, value in resource.get("meta", {}).items() if key in ("profile", "security")}
+        renamed = {**resource, "id": fresh[entry["fullUrl"]], "meta": meta}
+        if not meta:  # unlabelled from outside: the door labels it (R3); an empty element is no FHIR
+            del renamed["meta"]
+        made.setdefault(resource["resourceType"], []).append(renamed)
+    return made
+
+
+def _store(
+    work: UnitOfWork, partner: Partner, resources: dict[str, list[Payload]], day: ClinicDay, *, needs_person: bool
+) -> None:
+    """All of it and the proposed visit, in one case. The clinic makes the visit itself: what a program proposes only
+    says from when."""
+    case_id = work.open_case(CaseKind.INBOUND, partner_id=partner.partner_id, due_on=day.on, needs_person=needs_person)
+    for kind in ("Patient", "Consent", "ServiceRequest", "Task"):
+        for resource in resources[kind]:
+            work.create(resource, case_id=case_id)
+    work.create(
+        proposed_appointment(
+            labels=labels_for("proposed-appointment"),
+            id=str(uuid.uuid4()),
+            patient_reference=f"Patient/{resources['Patient'][0]['id']}",
+            service_reference=NEXT_DAY_SERVICE,
+            based_on=f"ServiceRequest/{resources['ServiceRequest'][0]['id']}",
+            requested_start=day.starts_at,
+            requested_end=day.ends_at,
+        ),
+        case_id=case_id,
+    )
+    work.facts.count("inbound", "needs-person" if needs_person else "received")
+
+
+def _identifiers(payload: Payload) -> list[str]:
+    """What the program itself calls this message and this Task (the client id is added by the receipt)."""
+    named = [("Bundle", payload["identifier"])] + [("Task", one) for one in _one(payload, "Task")["identifier"]]
+    return [f"{kind}|{identifier['system']}|{identifier['value']}" for kind, identifier in named]
+
+
+def _tier(work: UnitOfWork, task: Stored) -> Tier:
+    """Of release A: what we may tell this program about its own request now."""
+    return attestation.tier_in_force(
+        [consent.payload for consent in work.in_case(task.case_id, "Consent")],
+        discloser=task.payload["owner"]["reference"],
+        recipient=task.payload["requester"]["reference"],
+        item=task.reference,
+        now=work.now,
+    )
+
+
+def _led_to(value: Any, names: dict[str, str]) -> Any:
+    """The same value with each reference that names an entry replaced by our name of it."""
+    if isinstance(value, list):
+        return [_led_to(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: names.get(item, item) if key == "reference" and isinstance(item, str) else _led_to(item, names)
+        for key, item in value.items()
+    }
+
+
+def _local(full_url: str) -> str:
+    """How the entries of a bundle call this one: "urn:uuid:…", or "<Type>/<id>" for an address."""
+    return full_url if full_url.startswith("urn:") else "/".join(full_url.split("/")[-2:])
+
+
+def _one(payload: Payload, kind: str) -> Payload:
+    resource = referral_bundle.entry_of(payload, kind)
+    if resource is None:
+        raise InvalidError
+    return resource
+
+
+def _program(requester: Requester) -> str:
+    return requester.user_reference.removeprefix("Organization/")
+
+
+def _shown(payload: Payload) -> Shown:
+    return Shown(payload, status_back.etag_of(payload))

@@ -1,0 +1,132 @@
+"""A program writes back on a Task: only what the survivor's release names, or nothing (R20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from fhir_profiles.security_labels import label_problems
+from fhir_profiles.validation import Issue, validate
+from smart_app.errors import InvalidError, NothingToShowError, PreconditionError, RefusedError
+from smart_app.policy import attestation, status_back, task_states
+from smart_app.policy.access import Requester
+from smart_app.policy.task_states import Party, Tier
+from smart_app.ports import Door, Payload, Stored, UnitOfWork
+
+PROFILE = "referral-task"
+
+
+@dataclass(frozen=True)
+class Updated:
+    """The Task as its sender may now read it, and the ETag of exactly that."""
+
+    payload: Payload
+    etag: str
+
+
+def update_from_partner(
+    door: Door, requester: Requester, task_id: str, body: Payload, if_match: str, now: datetime
+) -> Updated:
+    """Store what a program tells about Task ``task_id``, inside release B and its tier; anything else is refused with
+    constant bytes, audited, and not stored. A program may also cancel its own request to us.
+
+    Order of refusals: ``InvalidError`` from the body alone; ``NothingToShowError`` (not this program's Task);
+    ``RefusedError`` without a release; ``PreconditionError``; ``RefusedError`` outside the release; ``InvalidError``
+    with the allowed moves.
+    """
+    _require_valid(task_id, body)
+    reference = f"Task/{task_id}"
+    with door.open_for(requester, now) as work:
+        stored = work.read(reference)
+        if status_back.lowers_labels(stored.payload, body):
+            _refuse(work, reference, "R3")
+        if stored.payload["requester"]["reference"] == requester.user_reference:
+            return _cancel_own_request(work, stored, body, if_match)
+        if stored.payload["owner"]["reference"] != requester.user_reference:
+            raise NothingToShowError(rule="R19")
+        tier = _tier(work, stored)
+        if tier is Tier.NONE:
+            _refuse(work, reference, "R20")
+        shown = status_back.without_history(stored.payload)
+        if if_match != status_back.etag_of(shown):
+            raise PreconditionError
+        asked = status_back.asked_change(shown, body)
+        if not status_back.is_inside(asked, tier):
+            _refuse(work, reference, "R20")
+        if asked.is_nothing:
+            return _updated(shown)
+        if asked.changes_status:
+            _require_move(str(shown["status"]), asked.status, Party.TARGET)
+        changed = work.amend(reference, lambda current: status_back.apply(current, body, asked), if_match=stored.etag)
+    return _updated(status_back.without_history(changed.payload))
+
+
+def _cancel_own_request(work: UnitOfWork, stored: Stored, body: Payload, if_match: str) -> Updated:
+    """The survivor changed their mind: the program that asked says "cancelled", nothing else. The move is judged by
+    what the program may see, so that the answer does not tell what became of the request here (R21)."""
+    partner, ours = stored.payload["requester"]["reference"], stored.payload["owner"]["reference"]
+    releases = [consent.payload for consent in work.in_case(stored.case_id, "Consent")]
+    tier = attestation.tier_in_force(releases, discloser=ours, recipient=partner, item=stored.reference, now=work.now)
+    appointments = work.in_case(stored.case_id, "Appointment")
+    shown = status_back.own_request_as_sender_sees_it(
+        stored.payload, appointment_reference=appointments[0].reference if appointments else None, tier=tier
+    )
+    if if_match != status_back.etag_of(shown):
+        raise PreconditionError
+    asked = status_back.asked_change(shown, body)
+    if asked.is_nothing:
+        return _updated(shown)
+    if asked.is_outside or asked.business_code is not None or asked.has_output or asked.status != "cancelled":
+        _refuse(work, stored.reference, "R20")
+    _require_move(str(shown["status"]), asked.status, Party.REQUESTER)
+    changed = work.amend(
+        stored.reference,
+        lambda current: status_back.moved(current, "cancelled", reason="closed"),
+        if_match=stored.etag,
+    )
+    return _updated(status_back.own_request_as_sender_sees_it(changed.payload, appointment_reference=None, tier=tier))
+
+
+def _require_valid(task_id: str, body: Payload) -> None:
+    """What the body alone can tell. Labels below ours are for later: their answer depends on who may read (R3)."""
+    meta = body.get("meta")
+    unlabelled = (
+        {**body, "meta": {k: v for k, v in meta.items() if k != "security"}} if isinstance(meta, dict) else body
+    )
+    issues = validate(unlabelled, PROFILE)
+    if not issues and body.get("id") != task_id:
+        issues = [Issue("error", "invalid", "Task.id", "The id is not that of the address.")]
+    if not issues:
+        issues = [Issue("error", "business-rule", "Task.meta.security", text) for text in label_problems(body, ())]
+    if issues:
+        raise InvalidError(issues=issues)
+
+
+def _tier(work: UnitOfWork, stored: Stored) -> Tier:
+    task = stored.payload
+    return attestation.tier_in_force(
+        [consent.payload for consent in work.in_case(stored.case_id, "Consent")],
+        discloser=task["owner"]["reference"],
+        recipient=task["requester"]["reference"],
+        item=stored.reference,
+        now=work.now,
+    )
+
+
+def _require_move(status: str, new_status: str, party: Party) -> None:
+    if not task_states.is_move_allowed(status, new_status, party):
+        allowed = ", ".join(sorted(task_states.allowed_moves(status, party))) or "none"
+        words = f"This move is not allowed now. Allowed from here: {allowed}."
+        raise InvalidError(issues=[Issue("error", "business-rule", "Task.status", words)])
+
+
+def _refuse(work: UnitOfWork, reference: str, rule: str) -> NoReturn:
+    work.audit_refusal(
+        rule, partner_id=work.requester.user_reference.removeprefix("Organization/"), reference=reference
+    )
+    raise RefusedError(rule=rule)
+
+
+def _updated(shown: Payload) -> Updated:
+    return Updated(shown, status_back.etag_of(shown))

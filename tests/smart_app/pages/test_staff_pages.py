@@ -1,0 +1,92 @@
+"""Each role without a chart has its own page, with real content and no patient (R19, R23, R41)."""
+
+from __future__ import annotations
+
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+OWN = {
+    "sched-kim": "queue",
+    "coord-ellis": "contacts",
+    "officer-grant": "alerts",
+    "lead-osei": "agreements",
+    "it-raman": "registrations",
+}
+
+
+@pytest.mark.rule("R23")
+@pytest.mark.parametrize(("user", "path"), OWN.items())
+def test_rule_R23_each_role_gets_its_own_page_and_no_other(enter: Any, user: str, path: str) -> None:
+    """A launch without patient opens the role's own page; every other page is not there."""
+    browser = enter(user, patient=None, encounter=None)
+    assert browser.get().headers["Location"].endswith("/" + path)
+    for other in {*OWN.values(), "note", "connect", "connect/harbor", "cards", "sent/x", "reason"} - {path}:
+        assert browser.get(other).status_code == 404, other
+
+
+@pytest.mark.rule("R23")
+def test_rule_R23_clinicians_need_a_chart(enter: Any, text_of: Any) -> None:
+    """A clinician launched without a patient is told to open a chart, and still has the numbers."""
+    answer = enter(patient=None).get()
+    assert answer.status_code == 403
+    assert "Open this from a patient's chart" in text_of(answer)
+    assert "1-800-799-7233" in answer.text
+
+
+@pytest.mark.rule("R23")
+def test_rule_R23_accounts_without_a_role_get_nothing(enter: Any, text_of: Any) -> None:
+    """A clerk whom nobody gave a role reads what to do, and sees no patient."""
+    answer = enter("clerk-dunn").get()
+    assert answer.status_code == 403
+    assert "no role" in text_of(answer)
+    assert "Canary" not in answer.text
+
+
+def test_the_officer_sees_what_nobody_looked_at(enter: Any, desk: Any, text_of: Any) -> None:
+    """Alerts in words, with an opaque reference, closed by one tap."""
+    desk.alerts = [SimpleNamespace(alert_id="al-1", kind="vault-row-not-trusted", reference="Observation/ab12")]
+    browser = enter("officer-grant", patient=None)
+    text = text_of(browser.get("alerts"))
+    assert "An item could not be trusted and was not shown" in text
+    assert "Observation/ab12" in text
+    assert browser.post("alerts", {"alert": "al-1"}).status_code == 303
+    assert desk.closed_alerts == ["al-1"]
+
+
+def test_the_lead_sees_days_left(enter: Any, desk: Any, text_of: Any) -> None:
+    """The agreement that ends first is on top; an ended or suspended one says that the channel is closed."""
+    made = desk.partners[0]
+
+    def like(name: str, **changes: Any) -> Any:
+        return type(made)(**{**vars(made), "partner_id": name, "name": name, **changes})
+
+    desk.partners = [
+        made,
+        like("Ended", mou_ends_on=date(2026, 11, 1)),
+        like("Soon", mou_ends_on=date(2026, 12, 1)),
+        like("Stopped", is_suspended=True),
+    ]
+    text = text_of(enter("lead-osei", patient=None).get("agreements"))
+    assert text.index("Ended") < text.index("Soon") < text.index("Harbor Program")
+    assert "Open, 7 days left" in text
+    assert "Ended: the channel is closed" in text
+    assert "Suspended: the channel is closed" in text
+
+
+@pytest.mark.rule("R41")
+def test_rule_R41_it_sees_configuration_and_no_content(enter: Any, text_of: Any, desk: Any) -> None:
+    """Issuer, placement and the dates of the proof; no patient, and no reading of the chart."""
+    text = text_of(enter("it-raman", patient=None).get("registrations"))
+    for words in ("http://localhost:9000/a/fhir", "holds until 2027-06-01", "none: nothing is written", "/callback"):
+        assert words in text
+    assert desk.patient_reads == 0
+
+
+def test_the_coordinator_sees_whom_to_reach(enter: Any, text_of: Any) -> None:
+    """Who answers, when, and what was promised."""
+    text = text_of(enter("coord-ellis", patient=None).get("contacts"))
+    for words in ("Harbor Program", "555-0142", "Maya", "60 minutes"):
+        assert words in text
