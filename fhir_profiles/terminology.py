@@ -48,6 +48,7 @@ ACT_US_PRIVACY_LAW = f"{THO}/v3-ActUSPrivacyLaw"
 # FHIR R4, https://hl7.org/fhir/R4
 TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
 RESTFUL_INTERACTION = "http://hl7.org/fhir/restful-interaction"
+ABSENT_REASONS = f"{THO}/data-absent-reason"  # the code system; below, the extension that carries its codes
 DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 UNITS = "http://unitsofmeasure.org"
 LOINC = "http://loinc.org"

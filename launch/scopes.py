@@ -41,7 +41,7 @@ def requested(write_types: Iterable[str]) -> str:
 
     ``.u`` goes with it: a copy that lost its labels is marked entered-in-error.
     """
-    writes = (f"{'user' if name in _USER_LEVEL_TYPES else 'patient'}/{name}.crus" for name in sorted(write_types))
+    writes = (f"{'user' if name in _USER_LEVEL_TYPES else 'patient'}/{name}.cruds" for name in sorted(write_types))
     return " ".join((*ALWAYS_ASKED, *writes))
 
 

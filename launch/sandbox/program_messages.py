@@ -161,7 +161,7 @@ def _consent(
         "organization": [{"reference": giver}],
         "sourceReference": {
             "type": "DocumentReference",
-            "identifier": {"system": "https://harbor.example/id/form", "value": f"roi-{uuid.uuid4()}"},
+            "identifier": {"system": "https://program.example/id/form", "value": f"roi-{uuid.uuid4()}"},
         },
         "policy": [{"uri": POLICY}],
         "provision": {

@@ -83,7 +83,9 @@ class ConsentRegister:
         case_heads: Iterable[Head],
         now: datetime,
     ) -> Standing:
+        case_heads = list(case_heads)
         whole = [other.reference for other in case_heads if other.resource_type in WHOLE]
+        people = {other.reference for other in case_heads if other.resource_type == "Patient"}
         asked: Mapping[str, object] = {
             "recipient": recipient,
             "purpose": purpose,
@@ -93,7 +95,8 @@ class ConsentRegister:
             "belongs_to": whole if head.resource_type in PARTS else (),
             "zone": self.zone,
         }
-        given = [one for one in consents if recipient not in _disclosers(one)]  # nobody releases to itself
+        # Nobody releases to itself, and a release is the word of the very person this case is about.
+        given = [one for one in consents if recipient not in _disclosers(one) and _patient_of(one) in people]
         state = consent.state(given, **asked)  # type: ignore[arg-type]
         if state is not ConsentState.COVERS:
             return Standing(state)
@@ -105,6 +108,11 @@ def recipients_of(payload: Payload) -> list[str]:
     """To whom a Consent releases: "Organization/<id>", all of them."""
     actors = payload.get("provision", {}).get("actor", [])
     return [str(actor.get("reference", {}).get("reference")) for actor in actors]
+
+
+def _patient_of(payload: Payload) -> str:
+    patient = payload.get("patient")
+    return str(patient.get("reference")) if isinstance(patient, dict) else ""
 
 
 def _disclosers(payload: Payload) -> list[str]:

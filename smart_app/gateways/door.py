@@ -277,6 +277,8 @@ class VaultDoor:
             found.rule, found.incident = "R5", job.reference
             return found
         found.rule = "R9"
+        if task["status"] != "requested":  # taken back, or answered already: there is nothing to ask any more
+            return found
         found.heads = {head.reference: head for head in items}
         consents = [payload for payload in found.contents.values() if payload["resourceType"] == "Consent"]
         partner = f"Organization/{found.partner_id}"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from fhir_profiles.security_labels import LEVELS, SDV, Label, as_security, labels_of, level_of
-from fhir_profiles.terminology import CONFIDENTIALITY
+from fhir_profiles.terminology import ABSENT_REASONS, CONFIDENTIALITY, concept
 from launch.errors import EhrError, EhrOutcomeUnknownError
 from smart_app.errors import EhrUnavailableError, RefusedError
 from smart_app.gateways.door import Crossing, VaultDoor
@@ -146,25 +146,37 @@ class EhrGateway:
         crossing: Crossing,
         result: WriteBackResult,
     ) -> WriteBack:
-        """Delete our copy; where the EHR does not delete, mark it as entered in error. Nothing else is written."""
+        """Delete our copy; where the EHR does not delete, mark it as entered in error and empty it. Nothing else is
+        written. A marked copy still counts as there: its first version stays in the EHR's history."""
         try:
             connection.delete(reference)
             crossing.outcome = f"{result.value}-deleted"
             return WriteBack(result)
         except EhrError:
-            mark = {**sent, "id": reference.split("/")[1], "status": "entered-in-error"}
+            crossing.outcome = f"{result.value}-not-deleted"
         try:
-            connection.update(mark)
+            connection.update(emptied(sent, reference))
             crossing.outcome = f"{result.value}-entered-in-error"
-            return WriteBack(result)
         except EhrError:
             crossing.outcome = f"{result.value}-still-there"
-            return WriteBack(result, reference)
+        return WriteBack(result, reference)
 
     def _connection(self, requester: Requester) -> Any:
         if requester.launch_id is None:
             raise RefusedError(rule="R23")
         return self._fhir_clients.for_launch(requester.launch_id)
+
+
+def emptied(sent: Payload, reference: str) -> Payload:
+    """What is left of a copy that cannot be deleted: marked entered in error, only what FHIR requires, no telling code.
+    Without labels anyone may read it, so it must say nothing."""
+    kept: Payload = {
+        key: sent[key]
+        for key in ("resourceType", "meta", "intent", "subject", "participant", "start", "end")
+        if key in sent
+    }
+    masked: Payload = {"code": concept(ABSENT_REASONS, "masked")} if sent["resourceType"] in COPIED else {}
+    return {**kept, **masked, "id": reference.split("/")[1], "status": "entered-in-error"}
 
 
 def labelled_on_entry(payload: Payload) -> Payload:

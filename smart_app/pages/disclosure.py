@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict, dataclass
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from fhir_profiles.disclosure_observation import KINDS
@@ -99,6 +99,7 @@ def _record(once: str) -> _Saved:
     result = disclosure.record(
         services.door, services.ehr, guards.requester(), wanted, services.placement, services.now()
     )
+    g.followed = result.reference
     return _Saved(
         once,
         result.case_id,

@@ -9,19 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, current_app, g, render_template, request
 
+from fhir_profiles.proposed_appointment import ehr_appointment_copy
 from fhir_profiles.security_labels import labels_of
 from smart_app import guards
 from smart_app.errors import NothingToShowError
 from smart_app.policy.access import Purpose, Requester, Role
+from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE
+from smart_app.policy.ehr_copy import service_request_copy
 from smart_app.policy.minimum_necessary import reason_for_omission, trimmed
 from smart_app.ports import Case, CaseKind, DemoWire, Payload, Stored
 
 blueprint = Blueprint("follow_the_data", __name__)
 guards.protect(blueprint, guards.public)
 
+LAST = "follow-the-data"
 LABELER = Requester(Role.LABELER, "Device/follow-the-data", Purpose.LABELING)
 KIND_WORDS = {
     CaseKind.DISCLOSURE: "A protected note",
@@ -82,13 +87,9 @@ class Item:
         return [(code, LABEL_WORDS.get(code, "")) for _system, code in labels_of(self.stored.payload)]
 
     @property
-    def verdict(self) -> str | None:
-        """Did the other side get what was sent?"""
-        if self.received is None:
-            return None
-        if self.sent == self.received:
-            return "The other side got exactly this: no byte of meaning more or less."
-        return "What the other side got differs from what was to be sent. Look at both."
+    def is_as_sent(self) -> bool:
+        """Did the other side get what was sent, element by element?"""
+        return self.sent == self.received
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def follow() -> str:
     """The newest item, or ``?item=<case id>``."""
     wire = _wire()
     cases = _cases()
-    wanted = request.args.get("item")
-    case = next((c for c in reversed(cases) if wanted in (None, c.case_id)), None)
+    wanted = request.args.get("item") or _last_case()
+    case = next((c for c in cases if c.case_id == wanted), cases[-1] if cases else None)
     if case is None:
         return render_template("follow.html", cases=[], kind_words=KIND_WORDS, case=None)
     stored = _stored(case)
@@ -129,6 +130,27 @@ def follow() -> str:
         seen_in_ehr=seen_in_ehr,
         pretty=pretty,
     )
+
+
+@blueprint.after_app_request
+def remember_last(response: Response) -> Response:
+    """Pages and API say in ``g.followed`` what they just made, "Type/<id>"; this process remembers the last one."""
+    if "followed" in g:
+        current_app.extensions[LAST] = g.followed
+    return response
+
+
+def _last_case() -> str | None:
+    """The case of the last thing made, by this process of the demo; None when it has made nothing yet."""
+    reference = current_app.extensions.get(LAST)
+    if reference is None:
+        return None
+    services = guards.services()
+    try:
+        with services.door.open_for(LABELER, services.now()) as work:
+            return work.read(reference).case_id
+    except NothingToShowError:
+        return None
 
 
 def pretty(payload: Payload | None) -> str:
@@ -202,7 +224,10 @@ def _sent_to_ehr(payload: Payload, received: Payload) -> Payload:
         subject = (received.get("subject") or {}).get("reference", "")
         return service_request_copy(payload, patient_reference=subject)
     if kind == "Appointment":
-        return {key: value for key, value in received.items() if key in NEUTRAL_VISIT}
+        start, end = (datetime.fromisoformat(payload[key]) for key in ("start", "end"))
+        actors = [p.get("actor", {}).get("reference", "") for p in received.get("participant", [])]
+        patient = next((actor for actor in actors if actor.startswith("Patient/")), None)
+        return ehr_appointment_copy(start, end, NEXT_DAY_SERVICE, patient)
     return {key: value for key, value in payload.items() if key != "id"}
 
 
@@ -294,10 +319,11 @@ EHR_READERS = {
 def _seen_in_ehr(wire: DemoWire, stored: list[Stored]) -> tuple[str | None, dict[str, list[str]]]:
     """For the patient of the newest EHR copy: which of our copies each reader finds in the EHR itself."""
     copies = [s for s in stored if s.ehr_reference is not None]
-    subjects = [str((w.get("subject") or {}).get("reference", "")) for w in _received_by_ehr(wire) if w.get("subject")]
-    if not copies or not subjects:
+    kinds = {s.payload["resourceType"] for s in copies}
+    patients = [_patient_of(written) for written in _received_by_ehr(wire) if written.get("resourceType") in kinds]
+    if not any(patients):
         return None, {}
-    patient_id = subjects[-1].removeprefix("Patient/")
+    patient_id = next(patient for patient in reversed(patients) if patient)
     wanted = {s.ehr_reference for s in copies}
     seen: dict[str, list[str]] = {}
     for reader, words in EHR_READERS.items():
@@ -305,3 +331,10 @@ def _seen_in_ehr(wire: DemoWire, stored: list[Stored]) -> tuple[str | None, dict
         references = [f"{p.get('resourceType')}/{p.get('id')}" for p in payloads]
         seen[words] = [reference for reference in references if reference in wanted]
     return patient_id, seen
+
+
+def _patient_of(payload: Payload) -> str:
+    """The EHR's id of the patient that a resource in the EHR is about; empty when it names none."""
+    actors = [participant.get("actor") or {} for participant in payload.get("participant", [])]
+    references = [str(target.get("reference", "")) for target in (payload.get("subject") or {}, *actors)]
+    return next((r.removeprefix("Patient/") for r in references if r.startswith("Patient/")), "")

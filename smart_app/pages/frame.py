@@ -3,11 +3,13 @@ other; they share this through the template context."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from importlib import resources
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Flask, g
 
@@ -15,6 +17,7 @@ from smart_app import guards
 from smart_app.ports import Partner
 
 PATIENT_NOTE = "patient"
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 LANGUAGES = {
     "ar": "Arabic",
     "en": "English",
@@ -76,11 +79,20 @@ def install(app: Flask) -> None:
     """Give every template its frame."""
     app.context_processor(context)
     app.add_template_filter(language_name)
+    app.add_template_filter(local_time)
 
 
 def language_name(code: str) -> str:
     """ "es" -> "Spanish"; what we have no name for stays as it is."""
     return LANGUAGES.get(code, code)
+
+
+def local_time(text: str) -> str:
+    """An instant such as "2026-11-24T05:22:59Z" as "Mon 23 Nov, 23:22" on the clinic's clock; other text as it is."""
+    if not INSTANT.fullmatch(text):
+        return text
+    zone = ZoneInfo(guards.services().site.time_zone)
+    return f"{datetime.fromisoformat(text).astimezone(zone):%a %d %b, %H:%M}"
 
 
 def plain_context(product_name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from fhir_profiles.referral_service_request import NEEDS
@@ -131,6 +131,7 @@ def _send(launch_id: str, partner: Partner, signed: str, *, wants_copy: bool) ->
             return _show_review(partner, typed, review, items, problem="Has the patient signed? Choose one.")
         wanted = _form(partner, typed, signed=signed, wants_copy=wants_copy)
         result = referral.send(services, guards.requester(), wanted, services.now())
+        g.followed = result.task_reference
         sent_before = {
             "review": review,
             "case_id": result.case_id,

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from fhir_profiles.referral_task import REASONS
@@ -86,6 +86,7 @@ def decide(launch_id: str, appointment_id: str) -> Response | str:
     except InvalidError as error:
         page = _show(_item(appointment_id), typed, problem=error.said)
         return Response(page, error.status, content_type="text/html; charset=utf-8")
+    g.followed = reference
     kept = {"item": appointment_id, "place_words": result.place_words, "lines_by_hand": result.lines_by_hand}
     guards.remember(BOOKED, kept)
     return redirect(url_for("schedule.item", launch_id=launch_id, appointment_id=appointment_id), 303)

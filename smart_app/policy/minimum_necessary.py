@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from fhir_profiles import referral_patient, release_consent, safe_contact
+from fhir_profiles.r4 import StructureError
 from fhir_profiles.referral_bundle import entry_of, referral_bundle
 from fhir_profiles.referral_service_request import NEEDS, needs_of
 from fhir_profiles.security_labels import high_water_mark, labels_of
@@ -49,12 +50,15 @@ def outbound_bundle(
     if kinds != [_PATIENT, _CONSENT, _REQUEST, _TASK] or not all(labels_of(part) for part in parts):
         raise OutboundError(["Bundle.entry"])
     base = public_base_url.rstrip("/")
-    bundle = referral_bundle(
-        labels=[high_water_mark(labels_of(part) for part in parts)],
-        identifier_system=ID_BUNDLE,
-        identifier_value=bundle_identifier,
-        entries=[(f"{base}/fhir/{part['resourceType']}/{part.get('id')}", part) for part in parts],
-    )
+    try:
+        bundle = referral_bundle(
+            labels=[high_water_mark(labels_of(part) for part in parts)],
+            identifier_system=ID_BUNDLE,
+            identifier_value=bundle_identifier,
+            entries=[(f"{base}/fhir/{part['resourceType']}/{part.get('id')}", part) for part in parts],
+        )
+    except StructureError as error:
+        raise OutboundError(error.paths) from None
     problems = validate(bundle, "referral-bundle", confidentiality="R")
     if problems:
         raise OutboundError([problem.expression for problem in problems])

@@ -80,6 +80,11 @@ _LINES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def lines_by_hand(resource_type: str) -> tuple[str, ...]:
+    """Neutral lines for a person to enter where nothing was written; none for a type that no EHR holds."""
+    return _LINES.get(resource_type, ())
+
+
 def decide(
     settings: PlacementSettings,
     *,

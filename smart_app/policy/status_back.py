@@ -20,6 +20,7 @@ Payload = dict[str, Any]
 RECEIVED = referral_task.business_status_of("received-by-inbox")
 # What the sender itself wrote about its own request is no news to it.
 SENDERS_OWN = frozenset({"cancelled", "entered-in-error"})
+CLOSING = frozenset({"handoff-made", "patient-reports-connected", "no-information"})
 TIERS_WITH_TIME = frozenset({Tier.APPOINTMENT, Tier.OUTCOME})
 REFUSAL_REASONS: tuple[str, ...] = tuple(code for code in referral_task.REASONS if code != "closed")
 
@@ -55,6 +56,14 @@ def without_history(payload: Payload) -> Payload:
     """The payload without version and time of its last change: both move when something hidden moves."""
     meta = {key: value for key, value in (payload.get("meta") or {}).items() if key in ("profile", "security")}
     return {**{key: value for key, value in payload.items() if key not in _OURS_TO_KEEP}, "meta": meta}
+
+
+def our_request_as_program_sees_it(task: Payload) -> Payload:
+    """A referral that we sent to a program. What the patient told us about how it ended is not for the program."""
+    shown = without_history(task)
+    if business_code_of(task) in CLOSING:
+        del shown["businessStatus"]
+    return shown
 
 
 def own_request_as_sender_sees_it(task: Payload, *, appointment_reference: str | None, tier: Tier) -> Payload:

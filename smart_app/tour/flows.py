@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from fhir_profiles.security_labels import labels_for
@@ -13,6 +14,7 @@ from smart_app.tour.sandboxes import OBSERVERS, SandboxEhr, SandboxProgram, bund
 
 PHONE = "555-0142"
 DSV_TYPES = ("Observation", "ServiceRequest")
+TELLING = ("SDV", "basedOn", "Harbor", "harbor", "warm-referral.example", "reason", "comment", "description")
 NEVER_SENT = (
     "birthDate",
     "address",
@@ -62,7 +64,7 @@ def launch(checks: Checks, ehr: SandboxEhr, base: str, patient: str, *, user: st
 def record_disclosure(checks: Checks, ehr: SandboxEhr, chart: Chart, *, wants_copy: bool = True) -> None:
     """Flow 2: a disclosure becomes a labelled Observation, in the vault and, where proven, in the EHR."""
     checks.flow("Flow 2. What the patient told becomes a labelled Observation")
-    before = len(ehr.writes())
+    before, known = len(ehr.writes()), _copies(ehr, chart, "Observation")
     page = chart.browser.get(chart.home + "note")
     form = page.form("/note")
     may_copy = "yes" in form.choices.get("wants_ehr_copy", [])
@@ -72,13 +74,15 @@ def record_disclosure(checks: Checks, ehr: SandboxEhr, chart: Chart, *, wants_co
     if chart.base != "a":
         checks.that("an EHR without a proof receives nothing", writes == [])
         return
-    _check_ehr_copy(checks, ehr, chart, writes, "Observation", "disclosure-observation", page)
+    profile = "disclosure-observation"
+    _check_ehr_copy(checks, ehr, chart, writes, profile=profile, known=known.keys(), page=page)
 
 
 def send_referral(checks: Checks, ehr: SandboxEhr, program: SandboxProgram, chart: Chart) -> Payload | None:
     """Flow 3: a referral with a release goes to the program; its status comes back only inside its own release."""
     checks.flow("Flow 3. A referral goes to the program, and only what the patient released")
     before_writes, before = len(ehr.writes()), {item["task_url"] for item in program.received()}
+    known = _copies(ehr, chart, "ServiceRequest")
     page = chart.browser.get(chart.home + "connect/harbor")
     page = chart.browser.submit(page, page.form("/connect/harbor"), {"meet": "survivor-calls", "step": "review"})
     form = page.form("/connect/harbor")
@@ -87,7 +91,8 @@ def send_referral(checks: Checks, ehr: SandboxEhr, program: SandboxProgram, char
     checks.that("the page says it was sent", page.status == 200 and "/sent/" in page.url)
     if chart.base == "a":
         writes = ehr.writes()[before_writes:]
-        _check_ehr_copy(checks, ehr, chart, writes, "ServiceRequest", "referral-service-request", page)
+        profile = "referral-service-request"
+        _check_ehr_copy(checks, ehr, chart, writes, profile=profile, known=known.keys(), page=page)
     arrived = until(lambda: [item for item in program.received() if item["task_url"] not in before])
     checks.that("the program received one referral", len(arrived) == 1)
     if not arrived:
@@ -131,17 +136,33 @@ def observe_as_others(checks: Checks, ehr: SandboxEhr, base: str, patient: str) 
         for query in (*DSV_TYPES, "Observation?category=sdoh", "Observation?_security=V"):
             name = query if "?" in query else f"{query}?patient={patient}"
             answer = ehr.search(base, kind, patient, name)
-            clear = not any(word in answer.text for word in ('"SDV"', '"V"', "sdoh", "warm-referral.example"))
-            checks.that(f"{kind} searches {query.split('&')[0]} and sees no trace", clear)
+            found = answer.json().get("entry", []) if answer.ok else []
+            is_telling = "category" in query or "_security" in query
+            is_clear = not any(labels_of(entry["resource"]) for entry in found) and not (found and is_telling)
+            checks.that(f"{kind} searches {query} and sees no trace", is_clear and "SDV" not in answer.text)
 
 
 def _booking(page: Page) -> Form:
     return next(form for form in page.forms if "book" in form.choices.get("step", []))
 
 
+def _copies(ehr: SandboxEhr, chart: Chart, resource_type: str) -> dict[str, Payload]:
+    """What the treating clinician finds at the EHR, by id; nothing at an EHR whose token has no such scope."""
+    query = f"{resource_type}?patient={chart.patient}"
+    return {r["id"]: r for r in ehr.found(chart.base, "clinician", chart.patient, query)}
+
+
 def _check_ehr_copy(
-    checks: Checks, ehr: SandboxEhr, chart: Chart, writes: list[Payload], resource_type: str, profile: str, page: Page
+    checks: Checks,
+    ehr: SandboxEhr,
+    chart: Chart,
+    writes: list[Payload],
+    *,
+    profile: str,
+    known: Collection[str],
+    page: Page,
 ) -> None:
+    resource_type = {"disclosure-observation": "Observation", "referral-service-request": "ServiceRequest"}[profile]
     created = [w for w in writes if w["method"] == "POST" and w["path"].endswith(f"/{resource_type}")]
     checks.that(f"one {resource_type} was written to the EHR, and nothing else", len(created) == 1 == len(writes))
     if not created:
@@ -150,9 +171,9 @@ def _check_ehr_copy(
     checks.message(f"app -> EHR ({resource_type})", sent)
     wanted = {(label.system, label.code) for label in labels_for(profile)}
     checks.same_labels(f"the {resource_type} left the app with its exact labels", sent, wanted)
-    found = ehr.found(chart.base, "clinician", chart.patient, f"{resource_type}?patient={chart.patient}")
-    copies = [r for r in found if all(r.get(key) == value for key, value in sent.items() if key not in ("id", "meta"))]
-    newest = max(copies, key=lambda r: r["meta"].get("lastUpdated", ""), default=None)
+    added = [r for id_, r in _copies(ehr, chart, resource_type).items() if id_ not in known]
+    newest = added[0] if added else None
+    checks.that(f"the copy of the {resource_type} is in the chart", newest is not None)
     checks.same_labels(f"the EHR kept the labels of the {resource_type}", newest, wanted)
     checks.that(f"the page says a copy of the {resource_type} is in the EHR", "labels are unchanged" in page.text)
 

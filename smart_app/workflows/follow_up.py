@@ -7,14 +7,15 @@ from datetime import datetime
 from fhir_profiles.referral_task import business_status_of
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy.access import Requester
+from smart_app.policy.status_back import CLOSING
 from smart_app.ports import Door, Payload
 
-OUTCOMES: tuple[str, ...] = ("handoff-made", "patient-reports-connected", "no-information")
+OUTCOMES: tuple[str, ...] = tuple(sorted(CLOSING))
 
 
 def close(door: Door, requester: Requester, case_id: str, outcome: str, now: datetime) -> None:
     """Close one referral of ours with a word of OUTCOMES. "No information" is a full answer and is never asked again
-    (R20). The program is told nothing.
+    (R20). The program may see that the request is completed, never what the patient said.
 
     Raises ``InvalidError`` for any other word, ``NothingToShowError`` when this person has no such referral and
     ``ConflictError`` when it is closed already.

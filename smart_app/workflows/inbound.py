@@ -84,7 +84,7 @@ def task_for_partner(work: UnitOfWork, task_id: str) -> Shown:
     stored = work.read(f"Task/{task_id}")
     task = stored.payload
     if task["requester"]["reference"] != work.requester.user_reference:
-        return _shown(status_back.without_history(task))
+        return _shown(status_back.our_request_as_program_sees_it(task))
     appointments = work.in_case(stored.case_id, "Appointment")
     named = [one.reference for one in appointments if one.payload["status"] in ("booked", "fulfilled")]
     return _shown(

@@ -6,6 +6,7 @@ functions inside the door, so that a redacted view is never written back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -25,8 +26,10 @@ from smart_app.ports import Case, CaseKind, Door, Ehr, Payload, Stored, UnitOfWo
 
 LONGEST_VISIT = timedelta(hours=8)
 FURTHEST_AHEAD = timedelta(days=90)
+CHART_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 DECLINE_REASONS: tuple[str, ...] = status_back.REFUSAL_REASONS
 
+_NO_CHART = "No chart was named for this visit, so nothing was written to the EHR."
 _PLACE_WORDS = {
     None: "The visit is not on the EHR schedule yet. Enter it by hand with the lines below.",
     WriteBackResult.SAVED: "The visit is on the EHR schedule as an office visit, with nothing else.",
@@ -111,6 +114,8 @@ def book(
     ``InvalidError`` (times), ``ConflictError`` (no longer open) and ``NothingToShowError``.
     """
     _require_times(start, end, now)
+    if chart_patient_id is not None and not CHART_ID.fullmatch(chart_patient_id):
+        raise InvalidError("That is not the number of a chart.")
     with door.open_for(requester, now) as work:
         stored = work.read(appointment_reference)
         _require_status(stored, "proposed")
@@ -127,11 +132,12 @@ def book(
         today=now.date(),
     )
     result = _copy_to_ehr(door, ehr, requester, appointment_reference, start, end, chart_patient_id, decision, now)
+    why = _NO_CHART if decision.has_ehr_copy else decision.reason
     is_by_hand = result not in (WriteBackResult.SAVED, WriteBackResult.UNKNOWN)
     return BookResult(
         appointment_reference=appointment_reference,
-        place_words=(_PLACE_WORDS[result],) if result is not None else (decision.reason, _PLACE_WORDS[None]),
-        lines_by_hand=decision.lines_by_hand if is_by_hand else (),
+        place_words=(_PLACE_WORDS[result],) if result is not None else (why, _PLACE_WORDS[None]),
+        lines_by_hand=placement.lines_by_hand("Appointment") if is_by_hand else (),
         ehr_result=result,
     )
 

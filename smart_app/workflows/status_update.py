@@ -48,7 +48,7 @@ def update_from_partner(
         tier = _tier(work, stored)
         if tier is Tier.NONE:
             _refuse(work, reference, "R20")
-        shown = status_back.without_history(stored.payload)
+        shown = status_back.our_request_as_program_sees_it(stored.payload)
         if if_match != status_back.etag_of(shown):
             raise PreconditionError
         asked = status_back.asked_change(shown, body)
@@ -59,7 +59,7 @@ def update_from_partner(
         if asked.changes_status:
             _require_move(str(shown["status"]), asked.status, Party.TARGET)
         changed = work.amend(reference, lambda current: status_back.apply(current, body, asked), if_match=stored.etag)
-    return _updated(status_back.without_history(changed.payload))
+    return _updated(status_back.our_request_as_program_sees_it(changed.payload))
 
 
 def _cancel_own_request(work: UnitOfWork, stored: Stored, body: Payload, if_match: str) -> Updated:

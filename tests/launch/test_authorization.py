@@ -57,8 +57,8 @@ def test_write_scopes_are_asked_only_where_we_write(make_launch_app: Any, ehr: A
     """An EHR with write-back is asked for creating those types only; no wildcard is ever asked."""
     app = make_launch_app(ehr, write_types=("Observation", "Appointment"))
     (scope,) = asked(app.begin(app.browser(), ehr))["scope"]
-    assert "patient/Observation.crus" in scope
-    assert "user/Appointment.crus" in scope
+    assert "patient/Observation.cruds" in scope
+    assert "user/Appointment.cruds" in scope
     assert "ServiceRequest" not in scope
     assert "*" not in scope
 

@@ -15,7 +15,7 @@ def test_scope_to_ask() -> None:
     """Reading the chart's head is asked always, writing only for the types that are switched on."""
     assert requested([]) == READ_ONLY
     assert requested(["ServiceRequest", "Observation", "Appointment"]) == (
-        READ_ONLY + " user/Appointment.crus patient/Observation.crus patient/ServiceRequest.crus"
+        READ_ONLY + " user/Appointment.cruds patient/Observation.cruds patient/ServiceRequest.cruds"
     )
     assert "offline_access" not in requested([])
 
@@ -25,7 +25,7 @@ def test_scope_to_ask() -> None:
     ("scope", "level", "kind", "interactions"),
     [
         ("patient/Patient.rs", "patient", "Patient", "rs"),
-        ("user/Appointment.crus", "user", "Appointment", "crus"),
+        ("user/Appointment.cruds", "user", "Appointment", "cruds"),
         ("patient/*.cruds", "patient", "*", "cruds"),
         ("patient/Observation.read", "patient", "Observation", "rs"),
         ("patient/Observation.write", "patient", "Observation", "cud"),

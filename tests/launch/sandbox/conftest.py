@@ -28,7 +28,7 @@ from launch.sandbox.serving import Sites
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPES_B = "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs user/Practitioner.rs"
-SCOPES_A = SCOPES_B + " patient/Observation.crus patient/ServiceRequest.crus user/Appointment.crus"
+SCOPES_A = SCOPES_B + " patient/Observation.cruds patient/ServiceRequest.cruds user/Appointment.cruds"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 

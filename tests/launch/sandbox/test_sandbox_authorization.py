@@ -172,7 +172,7 @@ def test_without_a_patient_no_patient_scope_is_given(world) -> None:
     assert "patient" not in token
     assert "encounter" not in token
     assert not [scope for scope in token["scope"].split() if scope.startswith("patient/")]
-    assert "user/Appointment.crus" in token["scope"].split()
+    assert "user/Appointment.cruds" in token["scope"].split()
 
 
 def test_the_switches_of_the_callback(world) -> None:

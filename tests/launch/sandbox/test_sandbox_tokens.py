@@ -120,9 +120,9 @@ def test_context_switches(world) -> None:
 
 def test_scopes_can_be_given_short(world) -> None:
     """The EHR may grant less than was asked, and says which."""
-    world.set(drop_scopes=["patient/Observation.crus", "online_access"])
+    world.set(drop_scopes=["patient/Observation.cruds", "online_access"])
     token = world.token("a")
-    assert "patient/Observation.crus" not in token["scope"].split()
+    assert "patient/Observation.cruds" not in token["scope"].split()
     assert "refresh_token" not in token
 
 

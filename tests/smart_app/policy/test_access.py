@@ -53,29 +53,29 @@ def test_every_input_has_an_answer_and_the_totals_are_those_of_the_design() -> N
 
 def test_how_often_each_row_decides_is_fixed() -> None:
     """The share of each row of the table is written down, so that a row that moves is seen."""
-    opened = Counter(found.rule for found in ANSWERS.values() if found.result.rank or found.result is Result.OFFER)
-    assert opened == {
-        "D1": 288,
-        "D2": 576,
-        "D3": 48,
-        "D4": 48,
-        "D6s": 4,
-        "D6": 120,
-        "D7": 48,
-        "D8": 12,
-        "D9": 112,
-        "D10": 72,
-        "D12": 240,
-        "D13": 432,
-        "D12x": 0,
-    } or sum(opened.values()) == 1_220 + 700 + 36 + 36
+    shares = Counter((found.rule, found.result.value) for found in ANSWERS.values() if found.result is not Result.DENY)
+    assert shares == {
+        ("D1", "permit"): 288,
+        ("D2", "redact"): 576,
+        ("D3", "permit"): 48,
+        ("D4", "permit"): 48,
+        ("D6s", "redact"): 4,
+        ("D6", "redact"): 120,
+        ("D7", "permit"): 48,
+        ("D8", "permit"): 12,
+        ("D9", "permit"): 104,
+        ("D10", "break-glass"): 36,
+        ("D10", "offer"): 36,
+        ("D12", "permit"): 240,
+        ("D13", "permit"): 432,
+    }
 
 
 @pytest.mark.parametrize("position", range(6))
 @pytest.mark.parametrize("nonsense", ["", "TREAT ", "treat", None, 7, "Author"])
 def test_anything_outside_the_lists_is_denied(position: int, nonsense: Any) -> None:
     """A role, purpose or label that does not exist opens nothing and raises nothing."""
-    values: list[Any] = [Role.PATIENT, Purpose.PATRQT, LabelClass.N, ConsentState.COVERS, Link.SUBJECT, Origin.HEALTH_CENTER]
+    values: list[Any] = ["patient", "PATRQT", "N", "covers", "subject", "health-center"]
     assert ask(*values).result is Result.PERMIT
     values[position] = nonsense
     assert ask(*values) == Decision(Result.DENY, "D0")
@@ -101,7 +101,7 @@ def test_very_restricted_never_opens_more_than_restricted() -> None:
 
 
 def test_without_a_release_only_the_few_may_read() -> None:
-    """I3: without consent an item opens only to labeler, the patient, its author or care team here, its advocate there."""
+    """I3: without consent an item opens only to labeler, patient, its author or care team here, its advocate there."""
     for (role, _, _, consent, link, origin), found in SENSITIVE_ANSWERS.items():
         if found.result is Result.PERMIT and consent is not ConsentState.COVERS:
             assert (
@@ -254,7 +254,7 @@ def test_rule_R05_labels_are_read_exactly_or_not_at_all(labels: list[Label], exp
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("result", Result)
-@pytest.mark.parametrize("resource_type", ["Observation", "ServiceRequest", "Task", "Consent", "Appointment", "Patient"])
+@pytest.mark.parametrize("resource_type", ["Observation", "ServiceRequest", "Task", "Consent", "Appointment"])
 def test_only_who_may_act_may_store_the_next_version(role: Role, result: Result, resource_type: str) -> None:
     """Break-glass reads only; a program moves its Task; a scheduler books; author and care team keep their record."""
     expected = (
@@ -267,10 +267,5 @@ def test_only_who_may_act_may_store_the_next_version(role: Role, result: Result,
 
 def test_results_are_ranked() -> None:
     """An offer shows no data, so it opens no more than a denial."""
-    assert [result.rank for result in (Result.DENY, Result.OFFER, Result.REDACT, Result.BREAK_GLASS, Result.PERMIT)] == [
-        0,
-        0,
-        1,
-        2,
-        3,
-    ]
+    rising = (Result.DENY, Result.OFFER, Result.REDACT, Result.BREAK_GLASS, Result.PERMIT)
+    assert [result.rank for result in rising] == [0, 0, 1, 2, 3]

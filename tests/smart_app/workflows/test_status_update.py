@@ -231,7 +231,7 @@ def test_an_illegal_move_is_refused_with_the_allowed_ones(sent: Sent, release_b:
     assert error.value.issues[0].expression == "Task.status"
     assert "accepted, cancelled, rejected" in error.value.issues[0].text
     sent.put(status="rejected")
-    with pytest.raises(InvalidError, match=""):
+    with pytest.raises(InvalidError):
         sent.put(status="accepted")
 
 
@@ -346,14 +346,14 @@ def test_rule_R11_a_withdrawn_release_closes_the_task_to_the_program(sent: Sent)
 
 @pytest.mark.parametrize("outcome", follow_up.OUTCOMES)
 def test_the_clinician_closes_without_the_program(sent: Sent, outcome: str) -> None:
-    """What the patient says at the next visit closes the referral, and the program is told nothing."""
-    told = sent.read()
+    """What the patient says at the next visit closes the referral; the program's view of the Task stays as it was."""
+    before = sent.read()
     follow_up.close(sent.world.door, sent.clinician, sent.case_id, outcome, NOW)
     assert sent.status().state == "closed"
     assert sent.world.resource(sent.stored()["focus"]["reference"])["status"] == "completed"
     with pytest.raises(ConflictError):
         follow_up.close(sent.world.door, sent.clinician, sent.case_id, outcome, NOW)
-    assert told.payload["status"] == sent.stored()["status"]
+    assert sent.read() == before
 
 
 def test_only_a_word_of_the_list_closes(sent: Sent, northside: Requester) -> None:

@@ -1,4 +1,4 @@
-"""Workflows on the real door and a real SQLite file; only the EHR and the clock are stand-ins."""
+"""A health center on the real door and a real SQLite file; only the EHR and the clock are stand-ins."""
 
 from __future__ import annotations
 

@@ -1,0 +1,340 @@
+"""The EHR: labelled on entry, proved on writing, and nothing else is ever written there."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import timedelta
+
+import pytest
+
+from fhir_profiles.proposed_appointment import ehr_appointment_copy
+from fhir_profiles.security_labels import Label, as_security, labels_of
+from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY
+from launch.errors import EhrAuthorizationEndedError, EhrError, EhrOutcomeUnknownError
+from smart_app.errors import EhrUnavailableError, RefusedError
+from smart_app.gateways import audit_log
+from smart_app.gateways.alerts import SqlAlerts
+from smart_app.gateways.ehr import EhrGateway, is_neutral, is_same_booking, is_same_copy, labelled_on_entry
+from smart_app.ports import WriteBackResult
+
+
+class FakeEhr:
+    """An EHR that can lose labels, refuse, stay silent, or keep what it should delete. Every call is written down."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.rows: dict[str, dict] = {}
+        self.on_read = lambda payload: payload
+        self.errors: dict[str, Exception] = {}
+
+    def for_launch(self, launch_id: str):
+        assert launch_id
+        return self
+
+    def _call(self, method: str, what: str) -> None:
+        self.calls.append((method, what))
+        if method in self.errors:
+            raise self.errors[method]
+
+    def read(self, reference: str):
+        self._call("read", reference)
+        return self.on_read(copy.deepcopy(self.rows[reference]))
+
+    def create(self, payload):
+        self._call("create", payload["resourceType"])
+        reference = f"{payload['resourceType']}/{len(self.rows) + 1}"
+        self.rows[reference] = {**json.loads(json.dumps(payload)), "id": reference.split("/")[1]}
+        return type("Created", (), {"reference": reference, "payload": None})()
+
+    def update(self, payload):
+        self._call("update", f"{payload['resourceType']}/{payload['id']}")
+        self.rows[f"{payload['resourceType']}/{payload['id']}"] = payload
+
+    def delete(self, reference: str) -> None:
+        self._call("delete", reference)
+        del self.rows[reference]
+
+
+@pytest.fixture
+def ehr(world):
+    fake = FakeEhr()
+    fake.rows[f"Patient/{world.patient.patient_id}"] = {
+        "resourceType": "Patient",
+        "id": world.patient.patient_id,
+        "name": [{"family": "Canary-Surname"}],
+        "birthDate": "1992-01-01",
+    }
+    return fake
+
+
+@pytest.fixture
+def gateway(world, ehr):
+    return EhrGateway(ehr, world.door, SqlAlerts(world.engine, "hc1", lambda: world.now))
+
+
+@pytest.fixture
+def observation(world):
+    """What the vault holds, as the workflow hands it over."""
+    case_id, reference = world.disclose()
+    with world.door.open_for(world.clinician(), world.now) as work:
+        stored = work.read(reference)
+    return {key: value for key, value in stored.payload.items() if key != "id"}
+
+
+def strip_labels(payload):
+    return {**payload, "meta": {}}
+
+
+def writes(ehr) -> list[str]:
+    return [what.split("/")[0] for method, what in ehr.calls if method in ("create", "update")]
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R5")
+def test_rule_R05_the_launched_patient_is_labelled_on_entry_and_never_stored(world, gateway):
+    """The name in the banner carries a label while it is shown, and is in no table afterwards. Break: return payload unlabelled in launched_patient."""
+    patient = gateway.launched_patient(world.clinician(), world.now)
+    assert labels_of(patient) == (Label(CONFIDENTIALITY, "R"),)
+    assert patient["name"] == [{"family": "Canary-Surname"}]
+    raw = b"".join(file.read_bytes() for file in world.path.parent.glob("vault.sqlite3*"))
+    assert b"Canary-Surname" not in raw
+    assert world.count("vault_resource") == 0
+
+
+@pytest.mark.parametrize(
+    ("received", "level"),
+    [([], "R"), (["N"], "R"), (["R"], "R"), (["V"], "V"), (["V", "N"], "V"), (["banana"], "V"), (["U"], "R")],
+)
+def test_what_the_ehr_labels_higher_stays_higher(received, level):
+    """We never make an EHR's record look less private than the EHR does."""
+    labels = [Label(CONFIDENTIALITY, code) for code in received]
+    payload = {"resourceType": "Patient", "meta": {"security": as_security([*labels, Label(ACT_CODE, "SDV")])}}
+    assert labels_of(labelled_on_entry(payload)) == (Label(CONFIDENTIALITY, level), Label(ACT_CODE, "SDV"))
+
+
+@pytest.mark.rule("R26")
+def test_rule_R26_a_read_at_the_ehr_is_announced_first_and_its_outcome_follows(world, ehr, gateway):
+    """Before the chart is asked, the log says so; afterwards it says what came of it. Break: yield before begin_crossing."""
+    rows_when_asked = []
+    ehr.on_read = lambda payload: rows_when_asked.append(len(world.audit())) or payload
+    gateway.launched_patient(world.clinician(), world.now)
+    intended, outcome = world.audit()
+    assert rows_when_asked == [1]
+    assert (intended["phase"], outcome["phase"], outcome["outcome"]) == ("intended", "outcome", "read")
+    assert intended["crossing"] == outcome["crossing"]
+    assert audit_log.verify(world.engine, world.cipher).holds
+
+
+@pytest.mark.rule("R26")
+def test_rule_R26_no_row_no_crossing(world, ehr, gateway, monkeypatch):
+    """When the log cannot be written, the chart is not asked. Break: swallow the error of begin_crossing."""
+
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(audit_log.AuditLog, "append", broken)
+    with pytest.raises(OSError, match="disk full"):
+        gateway.launched_patient(world.clinician(), world.now)
+    assert ehr.calls == []
+
+
+@pytest.mark.parametrize(
+    "error", [EhrError("no-answer"), EhrError("status", 500), EhrAuthorizationEndedError("x", 401)]
+)
+def test_an_ehr_that_does_not_answer_is_said_in_words(world, ehr, gateway, error):
+    """The page says that the EHR did not answer, and the log says so too."""
+    ehr.errors["read"] = error
+    with pytest.raises(EhrUnavailableError) as caught:
+        gateway.launched_patient(world.clinician(), world.now)
+    assert "phone list" in caught.value.said
+    assert world.audit()[-1]["outcome"].startswith("failed-")
+
+
+def test_without_a_chart_there_is_no_patient_to_read(world, ehr, gateway):
+    """A scheduler has no chart open and reads none."""
+    with pytest.raises(RefusedError):
+        gateway.launched_patient(world.scheduler(), world.now)
+    assert ehr.calls == []
+
+
+# -- writing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_that_comes_back_as_it_was_sent_is_saved(world, ehr, gateway, observation):
+    """Only what was read back unchanged, label and all, is called saved."""
+    written = gateway.write_back(world.clinician(), observation, world.now)
+    assert (written.result, written.reference) == (WriteBackResult.SAVED, "Observation/2")
+    assert ehr.calls == [("create", "Observation"), ("read", "Observation/2")]
+    assert world.alerts() == []
+    outcome = world.audit()[-1]
+    assert (outcome["outcome"], outcome["made"]) == ("saved", "Observation/2")
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    "alter",
+    [
+        strip_labels,
+        lambda p: {**p, "meta": {"security": p["meta"]["security"][1:]}},
+        lambda p: {**p, "meta": {"security": [*p["meta"]["security"], {"system": ACT_CODE, "code": "VIO"}]}},
+        lambda p: {**p, "valueBoolean": False},
+        lambda p: {key: value for key, value in p.items() if key != "performer"},
+        lambda p: {**p, "text": {"status": "generated", "div": "<div>violence disclosed</div>"}},
+    ],
+)
+def test_rule_R07_a_copy_that_comes_back_altered_is_taken_off_and_told(world, ehr, gateway, observation, alter):
+    """When the EHR drops a label or changes a word, our copy is taken off the chart and the privacy officer is told. Break: return True from is_same_copy."""
+    ehr.on_read = alter
+    written = gateway.write_back(world.clinician(), observation, world.now)
+    assert (written.result, written.reference) == (WriteBackResult.LABELS_LOST, None)
+    assert "Observation/2" not in ehr.rows
+    assert writes(ehr) == ["Observation"]
+    assert world.alerts() == ["ehr-write-labels-lost"]
+    assert world.count("vault_resource", "resource_type = 'Observation'") == 1  # the vault copy stands
+
+
+@pytest.mark.rule("R7")
+def test_rule_R07_an_ehr_that_does_not_delete_is_asked_to_mark_it_as_an_error(world, ehr, gateway, observation):
+    """Where the EHR keeps what it should delete, an empty shell marked as an error is left, and somebody looks."""
+    ehr.on_read, ehr.errors["delete"] = strip_labels, EhrError("status", 403)
+    written = gateway.write_back(world.clinician(), observation, world.now)
+    assert (written.result, written.reference) == (WriteBackResult.LABELS_LOST, "Observation/2")
+    shell = ehr.rows["Observation/2"]
+    assert shell["status"] == "entered-in-error"
+    assert "violence" not in str(shell)
+    assert "category" not in shell
+    assert world.alerts() == ["ehr-copy-still-there", "ehr-write-labels-lost"]
+    assert set(writes(ehr)) == {"Observation"}
+
+
+@pytest.mark.rule("R7")
+def test_rule_R07_a_copy_that_cannot_be_taken_off_is_an_alarm(world, ehr, gateway, observation):
+    """If a bare copy may still be on the chart, the privacy officer hears that, too."""
+    ehr.on_read = strip_labels
+    ehr.errors |= {"delete": EhrError("status", 403), "update": EhrError("status", 403)}
+    written = gateway.write_back(world.clinician(), observation, world.now)
+    assert (written.result, written.reference) == (WriteBackResult.LABELS_LOST, "Observation/2")
+    assert world.alerts() == ["ehr-copy-still-there", "ehr-write-labels-lost"]
+    assert world.audit()[-1]["outcome"] == "labels-lost-still-there"
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (EhrError("status", 400), WriteBackResult.REFUSED),
+        (EhrError("status", 403), WriteBackResult.REFUSED),
+        (EhrError("status", 422), WriteBackResult.REFUSED),
+        (EhrOutcomeUnknownError("no-answer"), WriteBackResult.UNKNOWN),
+        (EhrOutcomeUnknownError("status", 500), WriteBackResult.UNKNOWN),
+    ],
+)
+def test_rule_R07_a_failed_write_is_never_tried_again_nor_put_elsewhere(
+    world, ehr, gateway, observation, error, result
+):
+    """A refused or unanswered write ends there: no second try, no note, no message, no other kind of record. Break: call create again after EhrOutcomeUnknownError."""
+    ehr.errors["create"] = error
+    assert gateway.write_back(world.clinician(), observation, world.now).result is result
+    assert ehr.calls == [("create", "Observation")]
+    assert world.alerts() == [f"ehr-write-{result.value}"]
+
+
+@pytest.mark.rule("R7")
+def test_rule_R07_a_copy_that_cannot_be_read_back_is_not_called_saved(world, ehr, gateway, observation):
+    """What we cannot look at again, we take back."""
+    ehr.errors["read"] = EhrError("no-answer")
+    written = gateway.write_back(world.clinician(), observation, world.now)
+    assert (written.result, written.reference) == (WriteBackResult.UNKNOWN, None)
+    assert ehr.calls[-1] == ("delete", "Observation/2")
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    "kind",
+    ["DocumentReference", "Communication", "Condition", "Composition", "Task", "Consent", "Patient", "Appointment"],
+)
+def test_rule_R07_no_other_kind_of_record_is_ever_written(world, ehr, gateway, observation, kind):
+    """Notes, messages, problems and documents are never written by this app. Break: add the type to ehr.COPIED."""
+    with pytest.raises(RefusedError):
+        gateway.write_back(world.clinician(), {**observation, "resourceType": kind}, world.now)
+    assert ehr.calls == []
+
+
+@pytest.mark.rule("attack-10")
+def test_a_copy_for_another_chart_is_refused_before_the_network(world, ehr, gateway, observation):
+    """A mother's record is never written into the child's chart that happens to be open."""
+    other = {**observation, "subject": {"reference": "Patient/p-luz"}}
+    with pytest.raises(RefusedError):
+        gateway.write_back(world.clinician(), other, world.now)
+    with pytest.raises(RefusedError):
+        gateway.write_back(world.scheduler(), observation, world.now)
+    assert ehr.calls == []
+
+
+def test_an_unlabelled_copy_never_leaves(world, ehr, gateway, observation):
+    """Without its label nothing goes to the chart."""
+    with pytest.raises(RefusedError):
+        gateway.write_back(world.clinician(), strip_labels(observation), world.now)
+    assert ehr.calls == []
+
+
+# -- booking --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visit(world):
+    start = world.now + timedelta(days=1)
+    return ehr_appointment_copy(start, start + timedelta(minutes=30), "HealthcareService/next-day", "Patient/p-dana")
+
+
+@pytest.fixture
+def at_desk(world):
+    from dataclasses import replace
+
+    return replace(world.scheduler(), launch_id="launch-1")
+
+
+@pytest.mark.rule("R36")
+def test_rule_R36_a_neutral_visit_is_booked(world, ehr, gateway, visit, at_desk):
+    """The schedule shows an office visit at a time, and that is all; an EHR that keeps no label on it is fine."""
+    ehr.on_read = lambda p: {**p, "meta": {"versionId": "1"}, "created": "2026-11-24", "minutesDuration": 30}
+    written = gateway.book(at_desk, visit, world.now)
+    assert (written.result, written.reference) == (WriteBackResult.SAVED, "Appointment/2")
+
+
+@pytest.mark.rule("R36")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"basedOn": [{"reference": "ServiceRequest/1"}]},
+        {"reasonCode": [{"text": "violence"}]},
+        {"description": "Harbor Program"},
+        {"comment": "call first"},
+        {"patientInstruction": "x"},
+        {"serviceType": [{"text": "Advocacy visit"}]},
+        {"serviceType": [{"coding": [{"code": "310"}], "text": "Office visit"}]},
+        {"participant": [{"actor": {"reference": "Patient/1", "display": "Rosa"}, "status": "accepted"}]},
+        {"meta": {"security": as_security([Label(CONFIDENTIALITY, "R"), Label(ACT_CODE, "SDV")])}},
+        {"meta": {"security": as_security([Label(CONFIDENTIALITY, "V")])}},
+    ],
+)
+def test_rule_R36_a_telling_visit_never_leaves_and_never_stays(world, ehr, gateway, visit, at_desk, more):
+    """Nothing on the schedule may hint at why she comes, neither from us nor added on the way. Break: return True from is_neutral, or from is_same_booking."""
+    telling = {**visit, **more}
+    assert not is_neutral(telling)
+    with pytest.raises(RefusedError):
+        gateway.book(at_desk, telling, world.now)
+    assert ehr.calls == []
+    if not is_same_booking(visit, {**telling, "id": "2"}):
+        ehr.on_read = lambda p: {**p, **more}
+        assert gateway.book(at_desk, visit, world.now).result is WriteBackResult.LABELS_LOST
+        assert "Appointment/2" not in ehr.rows
+
+
+def test_the_compare_knows_the_order_of_labels_does_not_matter():
+    """The same labels in another order are the same labels."""
+    labels = as_security([Label(CONFIDENTIALITY, "V"), Label(ACT_CODE, "SDV")])
+    assert is_same_copy({"meta": {"security": labels}, "a": 1}, {"meta": {"security": labels[::-1]}, "a": 1, "id": "1"})
