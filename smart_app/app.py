@@ -165,7 +165,7 @@ def seed_demo_partners(settings: Settings, program_url: str) -> None:
 
 
 def _demo_partners(program_url: str, today: date) -> list[tuple[Partner, str]]:
-    agreement = {"mou_starts_on": today - timedelta(days=30), "mou_ends_on": today + timedelta(days=335)}
+    since, until = today - timedelta(days=30), today + timedelta(days=335)
     harbor = Partner(
         partner_id="harbor",
         name="Harbor Program",
@@ -183,7 +183,8 @@ def _demo_partners(program_url: str, today: date) -> list[tuple[Partner, str]]:
         token_endpoint=f"{program_url}/token",
         our_client_id="care-connections",
         client_id="harbor-system",
-        **agreement,
+        mou_starts_on=since,
+        mou_ends_on=until,
     )
     northside = Partner(
         partner_id="northside",
@@ -198,7 +199,8 @@ def _demo_partners(program_url: str, today: date) -> list[tuple[Partner, str]]:
         languages=("en", "vi"),
         hours="Monday to Friday, 9 to 5",
         client_id="northside-system",
-        **agreement,
+        mou_starts_on=since,
+        mou_ends_on=until,
     )
     return [(harbor, "/jwks.json"), (northside, "/northside/jwks.json")]
 

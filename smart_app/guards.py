@@ -75,7 +75,7 @@ def show_launch_errors(app: Flask, show: Callable[[str, str, int], Response], no
 def protect(blueprint: Blueprint, guard: Guard) -> None:
     """Run ``guard`` before every view of ``blueprint``, and write down which one it is for the house test."""
     blueprint.before_request(guard)
-    blueprint.record(lambda state: _installed(state.app).guard_by_blueprint.update({blueprint.name: guard}))
+    blueprint.record(lambda state: _installed(cast(Flask, state.app)).guard_by_blueprint.update({blueprint.name: guard}))
 
 
 def guard_names(app: Flask) -> dict[str, str]:
@@ -128,7 +128,7 @@ def require_it_admin() -> None:
 def require_partner() -> None:
     """A live access token of a partner whose agreement is current now (R19). Raises ``BearerError`` only."""
     installed = _installed(current_app)
-    token = installed.partner_tokens.require_token(request.headers)
+    token = installed.partner_tokens.require_token(dict(request.headers))
     partner_ = installed.services.directory.partner_of_client(token.client_id)
     if partner_ is None:  # the token's client belongs to no program: the agreement itself was asked with the token
         raise BearerError(401, 'Bearer error="invalid_token"', "no-partner")
@@ -214,8 +214,10 @@ def require_attested() -> None:
 
 
 def end_launch() -> None:
-    """Hide, exit, idle: the launch ends here and at the EHR."""
+    """Hide, exit, idle: the launch ends here and at the EHR; the rest of this request is nobody's."""
     launch_session.end_launch(launch().launch_id)
+    for name in ("launch", "site_role", "requester"):
+        g.pop(name, None)
 
 
 def refuse_foreign_posts() -> None:

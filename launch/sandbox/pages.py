@@ -24,7 +24,7 @@ FRAME_SANDBOX = (
     "allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox allow-same-origin allow-scripts "
     "allow-downloads"
 )
-"""What a common EHR lets a framed app do (smart.md section 10): no top navigation."""
+"""What a common EHR lets a framed app do: everything but move the top window."""
 
 BASE_NAMES = {"a": "EHR A", "b": "EHR B"}
 BASE_WORDS = {"a": "takes write-back and hides labelled content", "b": "read only"}

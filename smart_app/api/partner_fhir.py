@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from fhir_profiles.capability_statement import capability_statement
@@ -83,6 +83,7 @@ def receive_referral() -> Response:
         services.now(),
         services.public_base_url,
     )
+    g.followed = f"Task/{answer.task_id}"  # only the demo's Follow the data looks at it
     return _answer(RECEIVED, answer.status, {"Location": answer.location})
 
 

@@ -65,13 +65,17 @@ class ConsentRegister:
     ) -> str | None:
         """The one release under which ALL of ``heads`` may go to ``recipient`` now, or None (R9)."""
         case_heads = list(case_heads)
-        standings = [
-            self._standing(consents, recipient, Purpose.COC, head, labels_in(head.labels), case_heads, now)
-            for head in heads
-        ]
-        named = {standing.consent_reference for standing in standings if standing.state is ConsentState.COVERS}
-        is_whole = bool(standings) and all(standing.state is ConsentState.COVERS for standing in standings)
-        return named.pop() if is_whole and len(named) == 1 else None
+        denies = [one for one in consents if _is_deny(one)]
+        for one in consents:
+            states = {
+                self._standing(
+                    [*denies, one], recipient, Purpose.COC, head, labels_in(head.labels), case_heads, now
+                ).state
+                for head in heads
+            }
+            if states == {ConsentState.COVERS}:
+                return f"Consent/{one['id']}"
+        return None
 
     def _standing(
         self,
@@ -95,8 +99,12 @@ class ConsentRegister:
             "belongs_to": whole if head.resource_type in PARTS else (),
             "zone": self.zone,
         }
-        # Nobody releases to itself, and a release is the word of the very person this case is about.
-        given = [one for one in consents if recipient not in _disclosers(one) and _patient_of(one) in people]
+        # Nobody releases to itself, and a release is the word of the very person this case is about. A "no" counts always.
+        given = [
+            one
+            for one in consents
+            if _is_deny(one) or (recipient not in _disclosers(one) and _patient_of(one) in people)
+        ]
         state = consent.state(given, **asked)  # type: ignore[arg-type]
         if state is not ConsentState.COVERS:
             return Standing(state)
@@ -108,6 +116,11 @@ def recipients_of(payload: Payload) -> list[str]:
     """To whom a Consent releases: "Organization/<id>", all of them."""
     actors = payload.get("provision", {}).get("actor", [])
     return [str(actor.get("reference", {}).get("reference")) for actor in actors]
+
+
+def _is_deny(payload: Payload) -> bool:
+    provision = payload.get("provision")
+    return isinstance(provision, dict) and provision.get("type") == "deny"
 
 
 def _patient_of(payload: Payload) -> str:

@@ -12,7 +12,6 @@ from fhir_profiles.disclosure_observation import KINDS
 from smart_app import guards
 from smart_app.errors import ConflictError
 from smart_app.policy import minors, placement
-from smart_app.ports import WriteBackResult
 from smart_app.workflows import disclosure
 
 blueprint = Blueprint("disclosure", __name__)
@@ -43,7 +42,6 @@ class _Saved:
     case_id: str
     place_words: tuple[str, ...]
     lines_by_hand: tuple[str, ...]
-    is_copied: bool
 
 
 @blueprint.get("/v/<launch_id>/note")
@@ -105,7 +103,6 @@ def _record(once: str) -> _Saved:
         result.case_id,
         result.place_words,
         result.lines_by_hand,
-        is_copied=result.ehr_result is WriteBackResult.SAVED,
     )
 
 

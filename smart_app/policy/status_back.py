@@ -55,7 +55,7 @@ def etag_of(shown: Payload) -> str:
 def without_history(payload: Payload) -> Payload:
     """The payload without version and time of its last change: both move when something hidden moves."""
     meta = {key: value for key, value in (payload.get("meta") or {}).items() if key in ("profile", "security")}
-    return {**{key: value for key, value in payload.items() if key not in _OURS_TO_KEEP}, "meta": meta}
+    return _as_payload({**{key: value for key, value in payload.items() if key not in _OURS_TO_KEEP}, "meta": meta})
 
 
 def our_request_as_program_sees_it(task: Payload) -> Payload:
@@ -74,12 +74,13 @@ def own_request_as_sender_sees_it(task: Payload, *, appointment_reference: str |
         return shown
     if not task_states.may_write_status(tier, str(task.get("status"))):
         shown.pop("statusReason", None)
-        return {**shown, "status": "requested", "businessStatus": RECEIVED}
+        shown |= {"status": "requested", "businessStatus": RECEIVED}
+        return _as_payload(shown)
     if not task_states.may_write_business_status(tier, business_code_of(task) or ""):
         shown["businessStatus"] = RECEIVED
     if tier in TIERS_WITH_TIME and appointment_reference is not None:
         shown["output"] = [referral_task.appointment_output(appointment_reference)]
-    return shown
+    return _as_payload(shown)
 
 
 def appointment_as_sender_sees_it(appointment: Payload) -> Payload:
@@ -152,6 +153,20 @@ def lowers_labels(stored: Payload, body: Payload) -> bool:
 def business_code_of(task: Payload) -> str | None:
     """The code of ``businessStatus``, or None."""
     return _business_code(task.get("businessStatus"))
+
+
+def _as_payload(shown: Payload) -> Payload:
+    made: Payload = _ordered(shown)
+    return made
+
+
+def _ordered(value: Any) -> Any:
+    """The same value with its keys in one order: the order in which elements were once added tells what moved."""
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (key != "resourceType", key))}
 
 
 def _raised(task: Payload, body: Payload) -> list[Payload]:

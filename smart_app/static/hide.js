@@ -1,4 +1,4 @@
-// Hide (R28), the only script of this app; every page works without it.
+// Hide (R28) and focus, the only script of this app; every page works without it.
 // Blank in place first, leave second: the screen empties before anything is asked of the network.
 (() => {
   "use strict";
@@ -12,6 +12,10 @@
   let isTouched = false;
   let lastMove = Date.now();
   let shifts = [];
+
+  // A browser ignores "autofocus" in a frame of another site, which is where an EHR shows us: give the next control the
+  // focus ourselves, so that a clinician can go on by keyboard, and so that Esc reaches this page and not the chart's.
+  if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
 
   function blank() {
     gone = true;

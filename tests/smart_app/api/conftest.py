@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from launch.errors import BearerError
-from launch.resource_server import PartnerToken
+from launch.resource_server import PartnerToken, PartnerTokens
 from smart_app import api, guards
 
 SCOPES = (
@@ -32,6 +32,8 @@ class FakeTokens:
             challenge = 'Bearer error="invalid_token"' if word else "Bearer"
             raise BearerError(401, challenge, "no-token")
         return PartnerToken(f"{word}-system", frozenset(self.scopes.split()), "jti", datetime(2026, 12, 1, tzinfo=UTC))
+
+    require_scope = staticmethod(PartnerTokens.require_scope)
 
 
 @pytest.fixture

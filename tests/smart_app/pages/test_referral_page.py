@@ -26,7 +26,12 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def send(services: Any, requester: Any, form: Any, now: Any) -> Any:
         forms.append(form)
-        return SimpleNamespace(case_id="case-7", task_reference="Task/t1", place_words=("It is kept here.",), lines_by_hand=("Seen alone.",))
+        return SimpleNamespace(
+            case_id="case-7",
+            task_reference="Task/t1",
+            place_words=("It is kept here.",),
+            lines_by_hand=("Seen alone.",),
+        )
 
     monkeypatch.setattr(referral, "preview", preview)
     monkeypatch.setattr(referral, "send", send)
