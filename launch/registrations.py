@@ -131,9 +131,7 @@ def _ehr(where: str, one: Mapping[str, Any], problems: _Problems, urls: _Urls) -
         problems.add(f"{where}.write_types", "must be names of FHIR types such as Observation; no wildcard")
     method = one.get("token_endpoint_auth_method", "private_key_jwt")
     if method != "private_key_jwt":
-        problems.add(
-            f"{where}.token_endpoint_auth_method", 'must be "private_key_jwt"; no shared secret'
-        )
+        problems.add(f"{where}.token_endpoint_auth_method", 'must be "private_key_jwt"; no shared secret')
     alg = one.get("signing_alg", "ES384")
     if alg not in ("ES384", "RS384"):
         problems.add(f"{where}.signing_alg", 'must be "ES384" or "RS384"')

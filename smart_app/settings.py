@@ -229,6 +229,9 @@ def _mode_problems(settings: Settings) -> list[str]:
     problems: list[str] = []
     hosts = {"public_base_url": settings.public_base_url} | {f"ehr.{e.id}.issuer": e.issuer for e in settings.ehr}
     if settings.mode == "demo":
+        if settings.demo is not None:
+            hosts |= {"demo.ehr_control": settings.demo.ehr_control}
+            hosts |= {"demo.program_control": settings.demo.program_control}
         problems += [
             f'{key}: mode "demo" is for this computer only; use a loopback host, or set mode = "production"'
             for key, url in hosts.items()

@@ -10,6 +10,7 @@ import re
 import time
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
@@ -17,6 +18,8 @@ from launch.sandbox.program_clinic import Answer, ClinicError
 from launch.sandbox.program_messages import DECLINE_REASONS, NEEDS, Payload, Referral
 from launch.sandbox.program_state import TIERS, Program, part_of
 
+# Program and clinic are in one town. A visit is told with its zone: an hour off is somebody waiting alone.
+ZONE = ZoneInfo("America/Chicago")
 NEED_WORDS = {**NEEDS, "housing": "A place to stay", "legal": "Legal help", "food": "Food"}
 MEET_WORDS = {
     "on-site": "Together at the clinic",
@@ -310,13 +313,13 @@ def _needs(service_request: Payload) -> list[str]:
 
 
 def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment).astimezone().strftime("%-d %b, %H:%M")
+    return datetime.fromtimestamp(moment, ZONE).strftime("%-d %b, %H:%M")
 
 
 def _moment(text: str | None) -> str:
     if not text:
         return ""
     try:
-        return datetime.fromisoformat(text).astimezone().strftime("%A %-d %B, %H:%M")
+        return datetime.fromisoformat(text).astimezone(ZONE).strftime("%A %-d %B, %H:%M, Central time")
     except ValueError:
         return ""

@@ -59,7 +59,7 @@ def form(launch_id: str) -> Response | str:
         "note.html",
         once=once,
         kinds=WORDS.items(),
-        may_copy=decision.places == "ehr-and-vault",
+        may_copy=decision.has_ehr_copy,
         reason=decision.reason,
         ehr_name=_ehr_name(),
     )

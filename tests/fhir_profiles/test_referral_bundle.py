@@ -71,7 +71,7 @@ def test_rule_R17_an_unknown_key_anywhere_is_refused_at_its_parent_and_never_nam
 ) -> None:
     """Whatever key a sender adds, at any depth, is refused, and neither the key nor its value comes back.
 
-    Fails when ``Record.check`` skips the look for keys that are not in its table.
+    Fails when ``Record.check`` names the key in its path.
     """
     ways = [way for way, _ in walk(inbound)]
     assert len(ways) > 100
@@ -81,6 +81,25 @@ def test_rule_R17_an_unknown_key_anywhere_is_refused_at_its_parent_and_never_nam
         for step in way:
             target = target[step]
         target[f"{CANARY}-key"] = CANARY
+        issues = validate(broken, "referral-bundle")
+        assert issues, way
+        assert "CANARY" not in repr(issues)
+
+
+@pytest.mark.rule("R17")
+def test_rule_R17_an_extension_that_fhir_allows_anywhere_is_refused_everywhere(
+    inbound: Payload, walk: Callable[..., Any]
+) -> None:
+    """FHIR lets anybody hang words on any element; here that is refused at every element.
+
+    Fails when ``Record.check`` skips the look for keys that are not in its table.
+    """
+    for way, _ in walk(inbound):
+        broken = deepcopy(inbound)
+        target: Any = broken
+        for step in way:
+            target = target[step]
+        target["extension"] = [{"url": f"https://{CANARY}.example", "valueString": CANARY}]
         issues = validate(broken, "referral-bundle")
         assert issues, way
         assert "CANARY" not in repr(issues)
@@ -220,13 +239,24 @@ def test_rule_R16_the_release_names_the_recipient_of_this_referral(inbound: Payl
 def test_rule_R16_the_release_names_request_and_task_of_this_bundle(inbound: Payload, entry: Entry, which: int) -> None:
     """A release that leaves out the request or the task, or names something else, does not cover this referral.
 
-    Fails when ``_check_release`` does not look at ``provision.data``.
+    Fails when ``_check_release`` does not ask for both request and task.
     """
     data = entry(inbound, "Consent")["provision"]["data"]
     data[which]["reference"]["reference"] = "Task/somebody-elses"
     assert any("provision.data" in place for place in where(inbound))
     del data[which]
     assert where(inbound) == ["Bundle.entry[1].resource.provision.data"]
+
+
+@pytest.mark.rule("R16")
+def test_rule_R16_a_release_cannot_carry_an_item_from_elsewhere(inbound: Payload, entry: Entry) -> None:
+    """A third item that did not come with this referral is not released by it.
+
+    Fails when ``_check_release`` does not look for each item's target in the bundle.
+    """
+    data = entry(inbound, "Consent")["provision"]["data"]
+    data.append({"meaning": "instance", "reference": {"reference": "Task/somebody-elses"}})
+    assert where(inbound) == ["Bundle.entry[1].resource.provision.data[2].reference"]
 
 
 def test_release_a_runs_the_other_way(inbound: Payload, entry: Entry) -> None:

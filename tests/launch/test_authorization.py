@@ -184,11 +184,16 @@ def test_state_is_used_once(launch_app: Any, ehr: Any) -> None:
 
 
 def test_state_expires(launch_app: Any, ehr: Any) -> None:
-    """A launch that was left on the EHR's page for eleven minutes starts again."""
+    """A launch that was left on the EHR's page for eleven minutes starts again, though the browser is still in use.
+
+    Breaks when ``take_pending`` does not look at ``expires_at``.
+    """
     browser = launch_app.browser()
     with time_machine.travel("2030-01-07T10:00:00Z", tick=False) as clock:
+        other = launch_app.finish(browser, ehr)
         query = ehr.approve(launch_app.begin(browser, ehr))
         clock.shift(660)
+        assert browser.get(f"/v/{other}/").status_code == 200
         assert callback(launch_app, browser, query).get_json()["code"] == "state"
 
 

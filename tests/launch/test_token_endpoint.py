@@ -512,56 +512,6 @@ def test_rule_R19_suspended_partner_is_refused_at_once(tmp_path: Path) -> None:
     assert made.post().status_code == 200
 
 
-@pytest.mark.requirement("smart@342")
-def test_published_keys_are_cached_as_long_as_they_say_and_no_longer() -> None:
-    """A partner's keys are fetched once, kept for as long as it allows, and a withdrawn key stops working then."""
-    now = [100.0]
-    cache = client_authentication.JwksCache(monotonic=lambda: now[0])
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as answers:
-        published(answers)
-        assert {key.kid for key in cache.keys(JWKS_URL, "ec-1")} == {"ec-1", "rsa-1"}
-        now[0] += 59
-        cache.keys(JWKS_URL, "ec-1")
-        assert len(answers.calls) == 1
-        now[0] += 2
-        answers.reset()
-        published(answers, json={"keys": [RSA.as_dict(private=False)]})
-        assert {key.kid for key in cache.keys(JWKS_URL, "ec-1")} == {"rsa-1"}
-
-
-@pytest.mark.requirement("smart@341")
-@pytest.mark.parametrize(
-    ("header_value", "seconds"),
-    [
-        (None, 60),
-        ("max-age=10", 10),
-        ('public, Max-Age="20"', 20),
-        ("max-age=999999", 3600),
-        ("no-store", 0),
-        ("no-cache, max-age=60", 0),
-        ("max-age=-1", 60),
-    ],
-)
-def test_key_lifetime_by_cache_control(header_value: str | None, seconds: float) -> None:
-    """How long a partner's keys are kept follows what the partner says."""
-    assert client_authentication.JwksCache.lifetime(header_value) == seconds
-
-
-def test_unknown_key_id_fetches_again_once_a_minute_at_most() -> None:
-    """A partner that changes its key is understood, and nobody can make us ask it all day long."""
-    now = [100.0]
-    cache = client_authentication.JwksCache(monotonic=lambda: now[0])
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as answers:
-        published(answers, headers={"Cache-Control": "max-age=3600"})
-        for _ in range(5):
-            cache.keys(JWKS_URL, "new")
-        assert len(answers.calls) == 1
-        now[0] += 61
-        cache.keys(JWKS_URL, "new")
-        cache.keys(JWKS_URL, "ec-1")
-        assert len(answers.calls) == 2
-
-
 @pytest.mark.parametrize(
     ("cause", "answer", "reason"),
     [
@@ -606,29 +556,6 @@ def test_key_addresses_that_are_never_fetched(address: str, station: Station) ->
         station.register("x", jwks=None, jwks_url=address)
     with pytest.raises(client_authentication.KeysUnavailableError, match="jwks-address"):
         client_authentication.JwksCache().keys(address, None)
-
-
-@pytest.mark.filterwarnings("ignore:Key size should be")
-def test_one_bad_key_spoils_no_other() -> None:
-    """A partner's key page with an odd entry still works for the good ones, and never for a weak or doubled one."""
-    weak = RSAKey.generate_key(1024, {"kid": "weak"}, private=True)
-    entries = [
-        EC.as_dict(private=False),
-        {"kty": "EC", "crv": "secp999", "x": "AA", "y": "AA", "kid": "odd-curve"},
-        {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
-        weak.as_dict(private=False),
-        STRANGER.as_dict(private=True) | {"kid": "private"},
-        RSA.as_dict(private=False) | {"kid": "twice"},
-        STRANGER.as_dict(private=False) | {"kid": "twice"},
-        RSA.as_dict(private=False) | {"kid": "for-encryption", "use": "enc"},
-        "not a key",
-        {"kty": "RSA"},
-        {"kty": ["RSA"], "kid": "list"},
-        {"kty": "EC", "crv": "P-384", "x": 1, "y": None, "kid": "wrong-types"},
-    ]
-    assert [key.kid for key in client_authentication.public_keys({"keys": entries})] == ["ec-1"]
-    for odd in (None, [], {}, {"keys": {}}, {"keys": None}, "x"):
-        assert client_authentication.public_keys(odd) == []
 
 
 @pytest.mark.parametrize(

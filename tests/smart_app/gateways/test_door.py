@@ -168,7 +168,7 @@ def test_two_ehrs_with_the_same_patient_number_are_two_patients(world):
 
 @pytest.mark.rule("R19")
 def test_rule_R19_another_program_can_neither_read_nor_answer(world):
-    """A program sees nothing that is not addressed to it. Break: return True from is_partner in Judge._facts_about."""
+    """A program sees nothing that is not addressed to it."""
     ids, sent = world.refer("harbor"), world.inbound("harbor", back=True)
     with world.door.open_for(world.program("northside"), world.now) as work:
         assert work.find_cases(CaseKind.REFERRAL) == []
@@ -176,6 +176,18 @@ def test_rule_R19_another_program_can_neither_read_nor_answer(world):
     for reference in (ids.task, sent.task, sent.appointment):
         with pytest.raises(NothingToShowError), world.door.open_for(world.program("northside"), world.now) as work:
             work.amend(reference, accept)
+
+
+@pytest.mark.rule("R19")
+def test_rule_R19_even_a_release_to_another_program_opens_nothing_that_is_not_addressed_to_it(world):
+    """A second form in the same case, for another program, does not open the case to that program. Break: is_partner true for every program in Judge._facts_about."""
+    ids = world.refer("harbor")
+    second = world.parts("northside", task=ids.task.split("/")[1], request=ids.service_request.split("/")[1])[1]
+    second["patient"] = second["performer"][0] = {"reference": ids.patient}
+    with world.door.open_for(world.clinician(), world.now) as work:
+        work.create(second, case_id=ids.case_id)
+    with pytest.raises(NothingToShowError), world.door.open_for(world.program("northside"), world.now) as work:
+        work.read(ids.task)
 
 
 @pytest.mark.rule("R21")

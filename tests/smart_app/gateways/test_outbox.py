@@ -159,7 +159,7 @@ def test_a_slow_program_does_not_take_all_places(world):
 
 
 def test_two_workers_send_each_message_once(world):
-    """Two workers at the same time never take the same message, and none is left. Break: BEGIN instead of BEGIN IMMEDIATE."""
+    """Two workers at the same time never take the same message, and none is left. Break: drop the lease condition in SqlJobStore._due."""
     for number in range(20):
         queue(world, f"partner-{number}", times=2)
     url = f"sqlite:///{world.path}"

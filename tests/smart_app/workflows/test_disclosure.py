@@ -58,8 +58,8 @@ def test_the_copy_is_made_only_if_the_patient_wants_it(world: Any, clinician: As
 def test_rule_R07_a_failed_copy_leaves_the_vault_copy_and_writes_nothing_else(
     world: Any, clinician: Ask, failed: WriteBackResult
 ) -> None:
-    """When the EHR fails, the note stands here, it is tried once, and the page says what happened. Break: loop
-    ``_copy_to_ehr`` until it is saved, or offer ``lines_by_hand`` after a failure."""
+    """When the EHR fails, the note stands here, it is tried once, and the page says what happened. Break: call
+    ``ehr.write_back`` again when the first call is not saved."""
     world.ehr.result = failed
     result = _record(world, clinician("a"), wants_ehr_copy=True)
     assert world.resource(result.reference)["valueBoolean"] is True

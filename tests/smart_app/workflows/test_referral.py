@@ -155,17 +155,19 @@ def test_rule_R13_contact_is_prohibited_unless_a_safe_number_is_given(world: Any
 
 @pytest.mark.rule("R13")
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "words"),
     [
-        {"meet": "safe-contact"},
-        {"meet": "survivor-calls", "phone": "555-0187"},
-        {"meet": "safe-contact", "phone": "call me"},
+        ({"meet": "safe-contact"}, "A safe number is needed"),
+        ({"meet": "survivor-calls", "phone": "555-0187"}, "A safe number is needed"),
+        ({"meet": "safe-contact", "phone": "call me"}, "Look again at the number"),
     ],
 )
-def test_rule_R13_a_number_and_its_use_come_together(world: Any, clinician: Ask, changes: dict[str, Any]) -> None:
+def test_rule_R13_a_number_and_its_use_come_together(
+    world: Any, clinician: Ask, changes: dict[str, Any], words: str
+) -> None:
     """A safe call needs a number, and a number needs a safe call. Break: drop the second check of
     ``_require_complete``."""
-    with pytest.raises(InvalidError):
+    with pytest.raises(InvalidError, match=words):
         _send(world, clinician(), **changes)
     assert _nothing_changed(world)
 

@@ -1,0 +1,100 @@
+"""One demo for all flow tests. A chart's flows are played once, the first time a test asks for them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+sys.path.insert(0, str(Path(__file__).parent))  # the plain modules beside the tests; killable.py is a script of its own
+
+from parties import ProgramSystem, Vault
+
+from smart_app.demo import Place
+from smart_app.tour import flows
+from smart_app.tour.checks import Checks
+from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram
+
+
+@dataclass
+class Played:
+    """What one run of the flows said, and in what it differed from what it should be."""
+
+    said: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+
+class Plays:
+    """Flows 1 to 3 at an EHR for one chart; at EHR a flow 4 too, with the visit booked for that chart."""
+
+    def __init__(self, ehr: SandboxEhr, program: SandboxProgram) -> None:
+        self._ehr, self._program = ehr, program
+        self._played: dict[tuple[str, str], Played] = {}
+
+    def of(self, base: str, patient: str) -> Played:
+        if (base, patient) not in self._played:
+            played = self._played[base, patient] = Played()
+            checks = Checks(played.said.append, played.differences)
+            clinician = flows.launch(checks, self._ehr, base, patient)
+            flows.record_disclosure(checks, self._ehr, clinician)
+            flows.send_referral(checks, self._ehr, self._program, clinician)
+            if base == "a":
+                flows.receive_referral(checks, self._ehr, self._program, chart=patient)
+                flows.observe_as_others(checks, self._ehr, base, patient)
+        return self._played[base, patient]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per Synthea patient of ``--data``; without real input, one that is skipped and says why."""
+    if "synthea_patient" not in metafunc.fixturenames:
+        return
+    given = metafunc.config.getoption("--data")
+    found = sorted(patient_of(path) for path in Path(given).glob("*.json")) if given else []
+    reason = "needs real input: pytest --data FOLDER, a folder of Synthea FHIR R4 bundles"
+    skipped = [pytest.param("", marks=pytest.mark.skip(reason), id="no-input")]
+    metafunc.parametrize("synthea_patient", found or skipped)
+
+
+def patient_of(bundle: Path) -> str:
+    """The id of the one Patient of a Synthea bundle."""
+    entries: list[dict[str, Any]] = json.loads(bundle.read_text(encoding="utf-8"))["entry"]
+    return str(next(e["resource"]["id"] for e in entries if e["resource"]["resourceType"] == "Patient"))
+
+
+@pytest.fixture(scope="session")
+def ehr(demo: Place) -> SandboxEhr:
+    return demo.sandboxes()[0]
+
+
+@pytest.fixture(scope="session")
+def program(demo: Place) -> SandboxProgram:
+    return demo.sandboxes()[1]
+
+
+@pytest.fixture(scope="session")
+def plays(ehr: SandboxEhr, program: SandboxProgram) -> Plays:
+    return Plays(ehr, program)
+
+
+@pytest.fixture(scope="session")
+def vault(demo: Place) -> Vault:
+    return Vault(demo.directory)
+
+
+@pytest.fixture(scope="session")
+def harbor(demo: Place) -> ProgramSystem:
+    return ProgramSystem(demo)
+
+
+@pytest.fixture
+def turn(ehr: SandboxEhr) -> Iterator[Callable[..., None]]:
+    """``turn(expire_codes=True)`` makes the EHR misbehave until the end of the test."""
+    before = requests.get(f"{ehr.control}/state", timeout=10).json()["knobs"]
+    yield ehr.set
+    ehr.set(**before)
