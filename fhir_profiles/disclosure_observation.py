@@ -14,6 +14,7 @@ from fhir_profiles.security_labels import Label, as_security
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import (
     DISCLOSURE_KIND,
+    GRAVITY,
     GRAVITY_CODES,
     ID_OBSERVATION,
     SNOMED,
@@ -46,7 +47,7 @@ SHAPE = Record(
     {
         "resourceType!": shapes.code("Observation"),
         "id": shapes.ID,
-        "meta": shapes.meta(PROFILE),
+        "meta": shapes.meta(PROFILE, f"{GRAVITY}/SDOHCC-ObservationAssessment"),
         "identifier": Many(shapes.IDENTIFIER),
         "status!": shapes.code("final", "corrected", "entered-in-error"),
         "category!": Many(shapes.concept(_SDOH, *_CATEGORIES), 2, 2),

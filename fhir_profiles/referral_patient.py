@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fhir_profiles import r4, shapes
 from fhir_profiles.security_labels import Label, as_security
 from fhir_profiles.shapes import Many, Record, Report
-from fhir_profiles.terminology import Payload, profile
+from fhir_profiles.terminology import US_CORE_PATIENT, Payload, profile
 
 PROFILE = profile("referral-patient")
 LONGEST_ALIAS = 40
@@ -16,7 +16,7 @@ SHAPE = Record(
     {
         "resourceType!": shapes.code("Patient"),
         "id": shapes.ID,
-        "meta": shapes.meta(PROFILE),
+        "meta": shapes.meta(PROFILE, US_CORE_PATIENT),
         "identifier!": Many(shapes.IDENTIFIER),
         "name!": Many(Record({"use!": shapes.code("anonymous"), "given!": Many(shapes.line(LONGEST_ALIAS))})),
         "gender!": shapes.code("unknown"),

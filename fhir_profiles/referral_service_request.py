@@ -13,6 +13,7 @@ from fhir_profiles import dates, r4, safe_contact, shapes
 from fhir_profiles.security_labels import Label, as_security
 from fhir_profiles.shapes import Extensions, Many, Record, Report
 from fhir_profiles.terminology import (
+    GRAVITY,
     GRAVITY_CODES,
     REFERRAL_NEED,
     SAFE_CONTACT,
@@ -44,7 +45,7 @@ SHAPE = Record(
     {
         "resourceType!": shapes.code("ServiceRequest"),
         "id": shapes.ID,
-        "meta": shapes.meta(PROFILE),
+        "meta": shapes.meta(PROFILE, f"{GRAVITY}/SDOHCC-ServiceRequest"),
         "extension!": Extensions({f"{SAFE_CONTACT}!": safe_contact.RECORD}),
         "status!": shapes.code("active", "on-hold", "completed", "revoked", "entered-in-error"),
         "intent!": shapes.code("order"),

@@ -19,6 +19,8 @@ from fhir_profiles.terminology import (
     BSER_EVENT_COMPLETED,
     BSER_SCHEDULED,
     BSER_UNATTENDED,
+    GRAVITY,
+    IDENTIFIER_TYPE,
     REFERRAL_REASON,
     REFERRAL_STATUS,
     TASK_CODE,
@@ -72,6 +74,9 @@ _BUSINESS = {(REFERRAL_STATUS, code) for code in OUR_BUSINESS_STATUSES} | {
 _FULFILL = (TASK_CODE, "fulfill")
 _OUTPUT_TYPE = (REFERRAL_STATUS, "appointment")
 
+# BSeR types them: the placer's (requester's) and the filler's (owner's) number.
+_IDENTIFIER_TYPES = ((IDENTIFIER_TYPE, "PLAC"), (IDENTIFIER_TYPE, "FILL"))
+_IDENTIFIER = shapes.IDENTIFIER.with_fields({"type": shapes.concept(*_IDENTIFIER_TYPES)})
 _REASON = Record(
     {
         "coding!": Many(Record({"system!": shapes.URI, "code!": shapes.TOKEN})),
@@ -82,8 +87,8 @@ SHAPE = Record(
     {
         "resourceType!": shapes.code("Task"),
         "id": shapes.ID,
-        "meta": shapes.meta(PROFILE),
-        "identifier!": Many(shapes.IDENTIFIER, 1, 2),
+        "meta": shapes.meta(PROFILE, f"{GRAVITY}/SDOHCC-TaskForReferralManagement"),
+        "identifier!": Many(_IDENTIFIER, 1, 2),
         "status!": shapes.code(*STATUSES),
         "statusReason": _REASON,
         "businessStatus": shapes.concept(*_BUSINESS),

@@ -17,6 +17,7 @@ from fhir_profiles.terminology import (
     ACT_REASON,
     CONFIDENTIALITY,
     CONSENT_SCOPE,
+    GRAVITY,
     ID_RELEASE,
     LOINC,
     PARTICIPATION_TYPE,
@@ -57,7 +58,7 @@ SHAPE = Record(
     {
         "resourceType!": shapes.code("Consent"),
         "id": shapes.ID,
-        "meta": shapes.meta(PROFILE),
+        "meta": shapes.meta(PROFILE, f"{GRAVITY}/SDOHCC-Consent"),
         "extension!": Extensions({f"{RELEASE_SIGNER}!": Record({"valueCode!": shapes.code(*SIGNERS)})}),
         "status!": shapes.code(*STATUSES),
         "scope!": shapes.concept((CONSENT_SCOPE, "patient-privacy")),

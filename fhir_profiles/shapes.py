@@ -301,11 +301,11 @@ _LABEL = Record(
 LABELS = Many(_LABEL, 1, 24)
 
 
-def meta(profile_url: str) -> Record:
-    """``meta`` with our profile, labels and a version; nothing else (no tag, no source)."""
+def meta(profile_url: str, *parents: str) -> Record:
+    """``meta`` with our profile or its public parents, labels and a version; nothing else (no tag, no source)."""
     return Record(
         {
-            "profile": Many(code(profile_url)),
+            "profile": Many(code(profile_url, *parents), 1, 1 + len(parents)),
             "security": LABELS,
             "versionId": ID,
             "lastUpdated": INSTANT,

@@ -42,6 +42,7 @@ OBJECT_ROLE = f"{THO}/object-role"
 SERVICE_TYPE = f"{THO}/service-type"
 ENDPOINT_CONNECTION_TYPE = f"{THO}/endpoint-connection-type"
 ENDPOINT_PAYLOAD_TYPE = f"{THO}/endpoint-payload-type"
+IDENTIFIER_TYPE = f"{THO}/v2-0203"
 # Deprecated home of the privacy-law codes: accepted on import, never emitted.
 ACT_US_PRIVACY_LAW = f"{THO}/v3-ActUSPrivacyLaw"
 
@@ -56,6 +57,7 @@ SNOMED = "http://snomed.info/sct"
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 
 # Gravity SDOH Clinical Care 3.0.0, https://hl7.org/fhir/us/sdoh-clinicalcare
+US_CORE_PATIENT = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"
 GRAVITY = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition"
 GRAVITY_CODES = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 US_CORE_CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category"

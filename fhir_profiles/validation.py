@@ -59,7 +59,7 @@ _PROFILE_OF_TYPE = {"Bundle": "referral-bundle", "Observation": "disclosure-obse
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class LimitError(ValueError):
     """The body is refused before it is looked at: HTTP ``status``, FHIR issue ``code`` and constant ``text``."""
 

@@ -15,6 +15,7 @@ from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import Engine
 from whitenoise import WhiteNoise
 
+from fhir_profiles import r4
 from launch import routes as launch_routes
 from launch.backend_services import Client as BackendClient
 from smart_app import guards, logs, pages
@@ -31,6 +32,7 @@ from smart_app.gateways.engine import make_engine
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.gateways.partner import PartnerSender
 from smart_app.pages import problems
+from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services, Site
 from smart_app.settings import Settings
 
@@ -82,7 +84,9 @@ def create_app(settings: Settings) -> Flask:
     base = lay_foundation(settings)
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=secrets.token_bytes(32),  # signs nothing that outlives a request: sessions are rows of ours
+        # Signs form tokens only: sessions are rows of ours. The same in every process and after a restart, so that a
+        # form can be sent again to whoever answers then.
+        SECRET_KEY=base.cipher.digest(b"form-tokens"),
         WTF_CSRF_SSL_STRICT=False,  # under no-referrer our own POST has no Referer; guards check Sec-Fetch-Site instead
         WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the browser session, which is minutes
         MAX_CONTENT_LENGTH=1_000_001,
@@ -122,6 +126,9 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
         csrf.exempt(blueprint)  # bearer tokens only, no cookie
     _install_headers(app, settings)
+    # What the first request would otherwise wait for, a second in all: the R4 models and the holidays.
+    r4.load()
+    next_open_day(settings.calendar, now())
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
     )

@@ -60,6 +60,7 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
     """Run the web app (gunicorn, gthread)."""
     from gunicorn.app.base import BaseApplication
 
+    from smart_app import logs
     from smart_app.app import create_app, require_current_schema
 
     settings = _settings(context)
@@ -78,6 +79,8 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
                 "max_requests_jitter": 2_000,
                 "accesslog": None,  # gunicorn's own would write launch, code and state; ours is in smart_app/logs.py
                 "loglevel": "warning",
+                "logger_class": logs.server_logger(),
+                "limit_request_line": 8190,  # a launch value may be long; what is too long gets our own page
                 "control_socket_disable": True,
             }
             for key, value in options.items():

@@ -30,5 +30,21 @@ def configure(*, stream: Any = None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def server_logger() -> type:
+    """gunicorn's logger without what a request held: its warnings quote a malformed request line or header, and its
+    exceptions the whole address (launch, code, state) and a trace. Start-up errors, such as a busy port, stay."""
+    from gunicorn.glogging import Logger
+
+    class _ServerLogger(Logger):  # type: ignore[misc]
+        def warning(self, _msg: object, *_args: object, **_more: object) -> None:
+            structlog.get_logger().warning("server-warning")
+
+        def exception(self, _msg: object, *_args: object, **_more: object) -> None:
+            kind = sys.exc_info()[0]
+            structlog.get_logger().error("unexpected", error=kind.__name__ if kind else None)
+
+    return _ServerLogger
+
+
 def _only_known_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: value for key, value in event.items() if key in FIELDS}

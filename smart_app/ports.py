@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -91,6 +91,10 @@ class UnitOfWork(Protocol):
     def requester(self) -> Requester: ...
     @property
     def now(self) -> datetime: ...
+    @property
+    def zone(self) -> tzinfo:
+        """Where a bare date in a release is read: the site's zone."""
+
     @property
     def outbox(self) -> Outbox: ...
     @property

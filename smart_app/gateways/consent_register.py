@@ -99,7 +99,8 @@ class ConsentRegister:
             "belongs_to": whole if head.resource_type in PARTS else (),
             "zone": self.zone,
         }
-        # Nobody releases to itself, and a release is the word of the very person this case is about. A "no" counts always.
+        # Nobody releases to itself, and a release is the word of the very person this case is about. A "no" always
+        # counts, whoever wrote it how.
         given = [
             one
             for one in consents

@@ -21,11 +21,11 @@ from smart_app.gateways import alerts, outbox
 from smart_app.gateways.audit_log import AuditLog
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.consent_register import ConsentRegister
-from smart_app.gateways.judge import REFERENCE
+from smart_app.gateways.judge import REFERENCE, STORED
 from smart_app.gateways.unit_of_work import Unit
 from smart_app.gateways.vault import CaseRow, Head, TamperedError, Vault, labels_in
 from smart_app.policy import access
-from smart_app.policy.access import LabelClass, Requester
+from smart_app.policy.access import Requester
 from smart_app.ports import Job, Payload
 
 SYSTEM_DELIVERY = "system-delivery"
@@ -333,4 +333,4 @@ def _common(requester: Requester, now: datetime) -> dict[str, Any]:
 
 
 def _is_unlabelled(head: Head) -> bool:
-    return access.effective(labels_in(head.labels)) in (LabelClass.NONE, LabelClass.UNKNOWN)
+    return access.effective(labels_in(head.labels)) not in STORED

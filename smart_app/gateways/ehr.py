@@ -171,10 +171,10 @@ def emptied(sent: Payload, reference: str) -> Payload:
     """What is left of a copy that cannot be deleted: marked entered in error, only what FHIR requires, no telling code.
     Without labels anyone may read it, so it must say nothing."""
     kept: Payload = {
-        key: sent[key]
-        for key in ("resourceType", "meta", "intent", "subject", "participant", "start", "end")
-        if key in sent
+        key: sent[key] for key in ("resourceType", "intent", "subject", "participant", "start", "end") if key in sent
     }
+    if "meta" in sent:
+        kept["meta"] = {"security": sent["meta"]["security"]}  # not the profile: its address says what this was
     masked: Payload = {"code": concept(ABSENT_REASONS, "masked")} if sent["resourceType"] in COPIED else {}
     return {**kept, **masked, "id": reference.split("/")[1], "status": "entered-in-error"}
 

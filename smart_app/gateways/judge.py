@@ -21,6 +21,7 @@ from smart_app.ports import PatientKey, Payload
 REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,31})/([A-Za-z0-9\-.]{1,64})")
 INCIDENT = "R5"
 SHOWN = frozenset({Result.PERMIT, Result.REDACT})
+STORED = frozenset({LabelClass.V_SDV, LabelClass.R_SDV})  # every row of the vault is one of these (R3)
 PROGRAM_IN_OUR_CASE = links.Tie(Role.ADVOCATE, Link.REFERRAL_PARTY)
 
 
@@ -108,14 +109,14 @@ class Judge:
         return [verdict for verdict in found if verdict is not None]
 
     def judge(self, head: Head, scene: Scene, *, is_new: bool = False) -> Verdict | None:
-        """The best that any tie opens, None when the case is absent. No label, an unknown one, or an error of the
-        policy itself: deny (R5)."""
+        """The best that any tie opens, None when the case is absent. No label, an unknown or too weak one, or an
+        error of the policy itself: deny (R5)."""
         case = scene.cases.get(head.case_id)
         if case is None:
             return None
         nobody = links.Tie(self._requester.role, Link.NONE)
         label = access.effective(labels_in(head.labels))
-        if label in (LabelClass.NONE, LabelClass.UNKNOWN):
+        if label not in STORED:
             self._on_incident(head.reference)
             return Verdict(head, case, Result.DENY, INCIDENT, nobody)
         try:

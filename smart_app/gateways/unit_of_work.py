@@ -10,7 +10,7 @@ import copy
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any, NoReturn
 
 import orjson
@@ -28,6 +28,7 @@ from smart_app.gateways.judge import (
     PROGRAM_IN_OUR_CASE,
     REFERENCE,
     Judge,
+    Scene,
     Verdict,
     launched_patient,
 )
@@ -89,7 +90,9 @@ class Unit:
         self._judge = Judge(self._vault, register, requester, now, self._incident)
         self.journal = Journal(connection, append, common)
         self.incidents: list[str] = []
+        self._opened_here: dict[str, Scene] = {}  # what this transaction made, nobody else can have changed
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
+        self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
 
     @property
@@ -101,6 +104,11 @@ class Unit:
     def now(self) -> datetime:
         """When, for the whole unit."""
         return self._now
+
+    @property
+    def zone(self) -> tzinfo:
+        """Where a bare date in a release is read."""
+        return self._zone
 
     @property
     def outbox(self) -> UnitOutbox:
@@ -133,7 +141,7 @@ class Unit:
         case_id = str(uuid.uuid4())
         row = {
             "case_id": case_id,
-            "kind": kind.value,
+            "kind": kind,
             "is_open": True,
             "needs_person": needs_person,
             "due_on": due_on,
@@ -148,7 +156,8 @@ class Unit:
             "opened_at": self._now.isoformat(),
         }
         self.journal.note("open-case", is_kept=False, case=case_id, kind=kind.value)
-        self._vault.insert_case(row, details, self._now)
+        case = self._vault.insert_case(row, details, self._now)
+        self._opened_here[case_id] = Scene({case_id: case}, {case_id: []}, {case_id: []})
         return case_id
 
     def close_case(self, case_id: str) -> None:
@@ -192,13 +201,19 @@ class Unit:
         made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
         profile = self._checked(made)
         made = self._labelled(made, profile)
-        head = Head(case_id, made["resourceType"], made["id"], 1, 0, _labels_of(made))
-        verdict = self._judge.judge(head, self._judge.case(case_id), is_new=True)
+        scene = self._opened_here.get(case_id) or self._judge.case(case_id)
+        ordinal = 1 + max((other.ordinal for other in scene.heads.get(case_id, ())), default=0)
+        head = Head(case_id, made["resourceType"], made["id"], 1, ordinal, _labels_of(made))
+        verdict = self._judge.judge(head, scene, is_new=True)
         if verdict is None or not verdict.is_shown:
             self._deny("create", head.reference, verdict)
         self._require_creation(verdict, made)
         self.journal.note("create", is_kept=False, case=case_id, entities=[verdict.as_entity()])
-        return self._shown(verdict, Content(made, None), self._vault.insert(made, verdict.case, self._now))
+        self._vault.insert(head, made, verdict.case, self._now)
+        scene.heads[case_id].append(head)
+        if head.resource_type == "Consent":
+            scene.consents[case_id].append(made)
+        return self._shown(verdict, Content(made, None), head)
 
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
         """Store the next version, made by ``change`` from the whole current payload."""

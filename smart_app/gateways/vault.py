@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
@@ -26,6 +26,9 @@ SHORT = {CONFIDENTIALITY: "C", ACT_CODE: "A", ACT_REASON: "R", OBSERVATION_VALUE
 SYSTEMS = {short: system for system, short in SHORT.items()}
 UNKNOWN = Label("", "")
 CHUNK = 400  # ids in one IN list
+
+# Built once: a statement's cache key is computed once, which is most of what a small insert costs.
+INSERT_CASE, INSERT_KEY, INSERT_RESOURCE = vault_case.insert(), vault_key.insert(), vault_resource.insert()
 
 Reference = tuple[str, str]  # resource type, id
 
@@ -115,15 +118,16 @@ class Vault:
 
     # -- cases ---------------------------------------------------------------------------------------------------
 
-    def insert_case(self, row: Mapping[str, Any], details: Mapping[str, Any], now: datetime) -> None:
-        """A new case with a fresh data key. ``row``: the columns but month, tenant and details."""
+    def insert_case(self, row: Mapping[str, Any], details: Mapping[str, Any], now: datetime) -> CaseRow:
+        """A new case with a fresh data key. ``row``: the columns but month, tenant, transport and details."""
         case_id = row["case_id"]
         key, wrapped = self._cipher.new_case_key(case_id)
         self._keys[case_id] = key
         place = {"tenant_id": self._tenant_id, "case_id": case_id, "month": f"{now:%Y-%m}"}
         sealed = key.seal(orjson.dumps(details), table="vault_case", row_id=case_id, version=1)
-        self._connection.execute(vault_case.insert().values({**row, **place, "details": sealed}))
-        self._connection.execute(vault_key.insert().values({**place, "wrapped": wrapped}))
+        self._connection.execute(INSERT_CASE, {**row, **place, "kind": row["kind"].value, "details": sealed})
+        self._connection.execute(INSERT_KEY, {**place, "wrapped": wrapped})
+        return CaseRow(**row, transport=None, details=sealed, wrapped=wrapped)
 
     def close_case(self, case_id: str) -> None:
         """The case is done: the day asked for is emptied with it."""
@@ -228,14 +232,9 @@ class Vault:
                 found[head.case_id].append(content.payload)
         return found
 
-    def insert(self, payload: Payload, case: CaseRow, now: datetime) -> Head:
-        """Version 1 of a new resource; ``payload`` has its id."""
-        ordinal = select(func.coalesce(func.max(vault_resource.c.ordinal), 0) + 1).where(
-            vault_resource.c.tenant_id == self._tenant_id, vault_resource.c.case_id == case.case_id
-        )
-        head = Head(case.case_id, payload["resourceType"], payload["id"], 1, 0, label_text(enforced_labels(payload)))
-        self._insert(head, payload, case, now, ordinal=ordinal.scalar_subquery(), ehr_copy=None)
-        return head
+    def insert(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> None:
+        """Version 1 of a new resource."""
+        self._insert(head, payload, case, now, ehr_copy=None)
 
     def supersede(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> Head:
         """The next version of ``head``; the one before stays, no longer current."""
@@ -243,7 +242,7 @@ class Vault:
         self._connection.execute(update(vault_resource).where(*self._is(head)).values(is_current=False))
         labels = label_text(enforced_labels(payload))
         new = Head(head.case_id, head.resource_type, head.resource_id, head.version + 1, head.ordinal, labels)
-        self._insert(new, payload, case, now, ordinal=head.ordinal, ehr_copy=ehr_copy)
+        self._insert(new, payload, case, now, ehr_copy=ehr_copy)
         return new
 
     def note_ehr_copy(self, head: Head, case: CaseRow, ehr_reference: str) -> None:
@@ -265,27 +264,13 @@ class Vault:
             vault_resource.c.version == head.version,
         )
 
-    def _insert(
-        self, head: Head, payload: Payload, case: CaseRow, now: datetime, *, ordinal: Any, ehr_copy: bytes | None
-    ) -> None:
+    def _insert(self, head: Head, payload: Payload, case: CaseRow, now: datetime, *, ehr_copy: bytes | None) -> None:
         body = self._key(case).seal(
             orjson.dumps(payload, default=_number), table="vault_resource", row_id=head.reference, version=head.version
         )
-        self._connection.execute(
-            vault_resource.insert().values(
-                tenant_id=self._tenant_id,
-                resource_type=head.resource_type,
-                resource_id=head.resource_id,
-                version=head.version,
-                case_id=head.case_id,
-                ordinal=ordinal,
-                month=f"{now:%Y-%m}",
-                is_current=True,
-                labels=head.labels,
-                body=body,
-                ehr_copy=ehr_copy,
-            )
-        )
+        row = {name: getattr(head, name) for name in Head.__annotations__}
+        more = {"month": f"{now:%Y-%m}", "is_current": True, "body": body, "ehr_copy": ehr_copy}
+        self._connection.execute(INSERT_RESOURCE, {"tenant_id": self._tenant_id, **row, **more})
 
     def _content(self, head: Head, case: CaseRow, body: bytes, ehr_copy: bytes | None) -> Content:
         opened = self._open(case, body, "vault_resource", head.reference, head.version)

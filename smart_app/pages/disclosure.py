@@ -92,7 +92,9 @@ def saved(launch_id: str) -> Response | str:
 def _record(once: str) -> _Saved:
     services = guards.services()
     wanted = disclosure.DisclosureForm(
-        kind=request.form.get("kind", KINDS[0]), wants_ehr_copy=request.form.get("wants_ehr_copy") == "yes"
+        kind=request.form.get("kind", KINDS[0]),
+        wants_ehr_copy=request.form.get("wants_ehr_copy") == "yes",
+        once=once,
     )
     result = disclosure.record(
         services.door, services.ehr, guards.requester(), wanted, services.placement, services.now()

@@ -129,7 +129,7 @@ def _send(launch_id: str, partner: Partner, signed: str, *, wants_copy: bool) ->
         if signed not in referral.SIGNED:
             items = _preview(partner, typed)
             return _show_review(partner, typed, review, items, problem="Has the patient signed? Choose one.")
-        wanted = _form(partner, typed, signed=signed, wants_copy=wants_copy)
+        wanted = _form(partner, typed, signed=signed, wants_copy=wants_copy, once=review)
         result = referral.send(services, guards.requester(), wanted, services.now())
         g.followed = result.task_reference
         sent_before = {
@@ -202,7 +202,9 @@ def _parse() -> _Typed:
     )
 
 
-def _form(partner: Partner, typed: _Typed, *, signed: str = "", wants_copy: bool = False) -> referral.ReferralForm:
+def _form(
+    partner: Partner, typed: _Typed, *, signed: str = "", wants_copy: bool = False, once: str = ""
+) -> referral.ReferralForm:
     interpreter = (guards.attestation() or {}).get("interpreter")
     return referral.ReferralForm(
         partner_id=partner.partner_id,
@@ -218,6 +220,7 @@ def _form(partner: Partner, typed: _Typed, *, signed: str = "", wants_copy: bool
         needs=tuple(typed.needs),
         release_days=typed.release_days,
         wants_ehr_copy=wants_copy,
+        once=once,
     )
 
 

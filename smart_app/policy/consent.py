@@ -88,6 +88,16 @@ def withdrawn(consent: dict[str, Any]) -> dict[str, Any]:
     return {**consent, "status": "inactive"}
 
 
+def begins_at(text: str, zone: tzinfo = UTC) -> datetime:
+    """From when a FHIR date or dateTime of a release counts; a bare date as soon as it is that day here or in UTC."""
+    return _first(text, zone)
+
+
+def ends_at(text: str, zone: tzinfo = UTC) -> datetime:
+    """Until when a FHIR date or dateTime of a release counts; a bare date to the end of its day in ``zone``."""
+    return _last(text, zone)
+
+
 def _is_in_force(consent: dict[str, Any], now: datetime, zone: tzinfo) -> bool:
     provision = consent["provision"]
     if consent["status"] != "active" or provision["type"] != "permit" or not _PROVISION_KEYS.issuperset(provision):

@@ -17,12 +17,16 @@ _AFTER_WRITE_BACK = {
         "It is not known whether {ehr} kept a copy. The privacy officer was told and looks at it. "
         "Do not enter it a second time."
     ),
+    "interrupted": (
+        "Saving was interrupted, so it is not known whether {ehr} has a copy: look in the chart. "
+        "Do not enter it a second time."
+    ),
 }
 
 
 def place_words(decision: PlacementDecision, *, ehr_name: str, write_back: str | None) -> tuple[str, ...]:
     """Sentences that say where the item lives and why. ``write_back`` is the result of the EHR copy ("saved",
-    "refused", "labels-lost", "unknown"), or None where none was tried."""
+    "refused", "labels-lost", "unknown"), "interrupted" where power went off meanwhile, or None where none was tried."""
     if write_back is None:
         return (IN_VAULT, decision.reason)
     return (IN_VAULT, _AFTER_WRITE_BACK[write_back].format(ehr=ehr_name or "The EHR"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,10 +19,12 @@ from smart_app.ports import CaseKind, Door, Ehr, PatientKey, Payload, Stored, Wr
 @dataclass(frozen=True)
 class DisclosureForm:
     """``kind`` is one of KINDS; the first, "kind not recorded", is the default and is never asked twice.
-    ``wants_ehr_copy``: the patient was told that the EHR's full export holds it, and wants it there."""
+    ``wants_ehr_copy``: the patient was told that the EHR's full export holds it, and wants it there.
+    ``once``: the form's own number; the same number again finds what it made, whatever broke off in between."""
 
     kind: str = KINDS[0]
     wants_ehr_copy: bool = False
+    once: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def record(
         recorded_at=now,
         kind=form.kind,
     )
-    stored = _store(door, requester, patient, observation, now)
+    stored, is_new = _store(door, requester, patient, observation, form.once, now)
     decision = placement.decide(
         settings,
         registration_id=patient.registration_id,
@@ -67,13 +70,16 @@ def record(
         patient_wants_ehr_copy=form.wants_ehr_copy,
         today=now.date(),
     )
-    result = _copy_to_ehr(door, ehr, requester, stored, decision, now)
+    result = _copy_to_ehr(door, ehr, requester, stored, decision, now) if is_new else _earlier_copy(stored, decision)
     registration = settings.registrations.get(patient.registration_id)
+    is_interrupted = not is_new and result is WriteBackResult.UNKNOWN
     return DisclosureResult(
         reference=stored.reference,
         case_id=stored.case_id,
         place_words=place_words(
-            decision, ehr_name=registration.ehr_name if registration else "", write_back=result and result.value
+            decision,
+            ehr_name=registration.ehr_name if registration else "",
+            write_back="interrupted" if is_interrupted else result and result.value,
         ),
         lines_by_hand=decision.lines_by_hand if result is None else (),
         ehr_result=result,
@@ -91,12 +97,26 @@ def _require_adult(ehr: Ehr, requester: Requester, now: datetime) -> PatientKey:
     return PatientKey(requester.registration_id, requester.patient_id)
 
 
-def _store(door: Door, requester: Requester, patient: PatientKey, observation: Payload, now: datetime) -> Stored:
+def _store(
+    door: Door, requester: Requester, patient: PatientKey, observation: Payload, once: str, now: datetime
+) -> tuple[Stored, bool]:
+    """The stored Observation, and whether it is new: the same form again finds the first one."""
+    observation_id = str(uuid.uuid4())
     with door.open_for(requester, now) as work:
+        receipt = work.claim_receipt("page", [f"note|{once}"], b"", observation_id) if once else None
+        if receipt is not None:
+            return work.read(f"Observation/{receipt.task_id}"), False
         case_id = work.open_case(CaseKind.DISCLOSURE, patient=patient)
-        stored = work.create(observation, case_id=case_id)
+        stored = work.create({**observation, "id": observation_id}, case_id=case_id)
         work.facts.count("disclosure", "recorded")
-    return stored
+    return stored, True
+
+
+def _earlier_copy(stored: Stored, decision: PlacementDecision) -> WriteBackResult | None:
+    """What is known of a copy that an interrupted save may have made. It is never tried again blindly (R7)."""
+    if decision.places != "ehr-and-vault":
+        return None
+    return WriteBackResult.SAVED if stored.ehr_reference is not None else WriteBackResult.UNKNOWN
 
 
 def _copy_to_ehr(

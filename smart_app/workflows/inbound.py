@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_profiles import dates, referral_bundle, safe_contact
+from fhir_profiles import dates, referral_bundle
 from fhir_profiles.proposed_appointment import proposed_appointment
 from fhir_profiles.security_labels import labels_for
 from fhir_profiles.validation import Issue, validate
@@ -18,6 +18,7 @@ from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import attestation, clinic_calendar, status_back
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE, ClinicDay
+from smart_app.policy.contact_end import has_ended
 from smart_app.policy.task_states import Tier
 from smart_app.ports import CaseKind, Door, Partner, Payload, Site, Stored, UnitOfWork
 
@@ -58,7 +59,7 @@ def accept(
     Raises ``InvalidError`` (422: schema paths only; the body is neither kept nor logged, the denial is audited) and
     ``ConflictError`` (409: an identifier of this program came before with another body).
     """
-    issues = _issues(payload, requester.user_reference, site.organization_reference, now)
+    issues = _issues(payload, requester.user_reference, site, now)
     if issues:
         with door.open_for(requester, now) as work:
             work.audit_refusal("R16", partner_id=partner.partner_id)
@@ -108,18 +109,17 @@ def appointment_for_partner(work: UnitOfWork, appointment_id: str) -> Shown:
 def service_request_for_partner(work: UnitOfWork, request_id: str) -> Shown:
     """A ServiceRequest this program sent or was sent. A safe contact is hidden from its end on (R14)."""
     payload = status_back.without_history(work.read(f"ServiceRequest/{request_id}").payload)
-    contact = safe_contact.of(payload)
-    ends_on = safe_contact.values(contact).get("expiresOn") if contact is not None else None
-    if isinstance(ends_on, str) and dates.last_moment(ends_on) < work.now:
+    if has_ended(payload, work.now, work.zone):
         payload.pop("extension")
     return _shown(payload)
 
 
-def _issues(payload: Payload, sender: str, ours: str, now: datetime) -> list[Issue]:
+def _issues(payload: Payload, sender: str, site: Site, now: datetime) -> list[Issue]:
     """What is wrong with a body, decided from the body, the clock and the two names alone."""
     issues = validate(payload, PROFILE)
     if issues:
         return issues
+    ours, zone = site.organization_reference, ZoneInfo(site.time_zone)
     places = {id(entry["resource"]): f"Bundle.entry[{n}].resource" for n, entry in enumerate(payload["entry"])}
     task, request = (_one(payload, kind) for kind in ("Task", "ServiceRequest"))
     found = [
@@ -134,7 +134,9 @@ def _issues(payload: Payload, sender: str, ours: str, now: datetime) -> list[Iss
     release, back = referral_bundle.entry_of(payload, "Consent"), referral_bundle.release_a_of(payload)
     for consent, discloser, recipient in ((release, sender, ours), (back, ours, sender)):
         if consent is not None:
-            problems = attestation.problems(consent, discloser=discloser, recipient=recipient, items=items, now=now)
+            problems = attestation.problems(
+                consent, discloser=discloser, recipient=recipient, items=items, now=now, zone=zone
+            )
             found += [places[id(consent)] + expression.removeprefix("Consent") for expression in problems]
     words = "This is not a referral to this clinic under a release that is in force."
     return [Issue("error", "business-rule", expression, words) for expression in found]
@@ -220,6 +222,7 @@ def _tier(work: UnitOfWork, task: Stored) -> Tier:
         recipient=task.payload["requester"]["reference"],
         item=task.reference,
         now=work.now,
+        zone=work.zone,
     )
 
 

@@ -49,7 +49,8 @@ VOICEMAIL_WORDS = {
 @dataclass(frozen=True)
 class ReferralForm:
     """What was chosen. ``meet`` is one of MEETS, ``signed`` one of SIGNED; ``phone`` belongs to meet "safe-contact"
-    alone. ``needs`` are keys of NEEDS. ``release_days`` from today, 90 at most."""
+    alone. ``needs`` are keys of NEEDS. ``release_days`` from today, 90 at most. ``once``: the reviewed form's own
+    number; the same number again finds what it sent, whatever broke off in between."""
 
     partner_id: str
     meet: str
@@ -64,6 +65,7 @@ class ReferralForm:
     needs: tuple[str, ...] = ()
     release_days: int = DEFAULT_DAYS
     wants_ehr_copy: bool = False
+    once: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,8 @@ def send(services: Services, requester: Requester, form: ReferralForm, now: date
     patient = _require_adult(services, requester, now)
     payloads = _build(form, services.site, partner, now)
     with services.door.open_for(requester, now) as work:
-        case_id = work.open_case(CaseKind.REFERRAL, patient=patient, partner_id=partner.partner_id)
-        stored = [work.create(payload, case_id=case_id) for payload in payloads]
-        service_request, task = stored[-2], stored[-1]
-        work.outbox.add(kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id)
-        work.facts.count("referral", "sent")
+        first = _sent_before(work, form.once, task_id=payloads[-1]["id"])
+        service_request, task = first or _queue(work, patient, partner, payloads)
     decision = placement.decide(
         services.placement,
         registration_id=patient.registration_id,
@@ -134,15 +133,21 @@ def send(services: Services, requester: Requester, form: ReferralForm, now: date
         patient_wants_ehr_copy=form.wants_ehr_copy,
         today=now.date(),
     )
-    result = _copy_to_ehr(services, requester, service_request, patient, decision, now)
+    if first is None:
+        result = _copy_to_ehr(services, requester, service_request, patient, decision, now)
+    else:
+        result = _earlier_copy(service_request, decision)
+    is_interrupted = first is not None and result is WriteBackResult.UNKNOWN
     registration = services.placement.registrations.get(patient.registration_id)
     return ReferralResult(
-        case_id=case_id,
+        case_id=task.case_id,
         task_reference=task.reference,
         ends_on=_today(services.site, now) + timedelta(days=form.release_days),
         place_words=(
             *place_words(
-                decision, ehr_name=registration.ehr_name if registration else "", write_back=result and result.value
+                decision,
+                ehr_name=registration.ehr_name if registration else "",
+                write_back="interrupted" if is_interrupted else result and result.value,
             ),
             f"A copy goes to {partner.name}: the items you saw, and nothing else.",
         ),
@@ -171,7 +176,9 @@ def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
     task = tasks[0].payload
     ours, program = task["requester"]["reference"], task["owner"]["reference"]
     releases = [one.payload for one in work.in_case(case_id, "Consent")]
-    tier = attestation.tier_in_force(releases, discloser=program, recipient=ours, item=tasks[0].reference, now=work.now)
+    tier = attestation.tier_in_force(
+        releases, discloser=program, recipient=ours, item=tasks[0].reference, now=work.now, zone=work.zone
+    )
     shown = state_words(
         tier=tier,
         status=task["status"],
@@ -195,6 +202,34 @@ def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
         is_released=tier is not Tier.NONE,
         ends_on=max(ends, default=work.now.date()),
     )
+
+
+def _sent_before(work: UnitOfWork, once: str, *, task_id: str) -> tuple[Stored, Stored] | None:
+    """ServiceRequest and Task that the same form made before; None for a new one, which is now ``task_id``'s."""
+    receipt = work.claim_receipt("page", [f"referral|{once}"], b"", task_id) if once else None
+    if receipt is None:
+        return None
+    task = work.read(f"Task/{receipt.task_id}")
+    return work.in_case(task.case_id, "ServiceRequest")[0], task
+
+
+def _queue(
+    work: UnitOfWork, patient: PatientKey, partner: Partner, payloads: tuple[Payload, Payload, Payload, Payload]
+) -> tuple[Stored, Stored]:
+    """Store everything in one case and queue its delivery; the stored ServiceRequest and Task."""
+    case_id = work.open_case(CaseKind.REFERRAL, patient=patient, partner_id=partner.partner_id)
+    stored = [work.create(payload, case_id=case_id) for payload in payloads]
+    service_request, task = stored[-2], stored[-1]
+    work.outbox.add(kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id)
+    work.facts.count("referral", "sent")
+    return service_request, task
+
+
+def _earlier_copy(service_request: Stored, decision: PlacementDecision) -> WriteBackResult | None:
+    """What is known of a copy that an interrupted send may have made. It is never tried again blindly (R7)."""
+    if not decision.has_ehr_copy:
+        return None
+    return WriteBackResult.SAVED if service_request.ehr_reference is not None else WriteBackResult.UNKNOWN
 
 
 def _require_complete(form: ReferralForm) -> None:

@@ -31,16 +31,18 @@ def record_from_partner(
     task_reference = None if issues else _task_of(posted)
     if task_reference is None:
         return _refuse(door, requester, issues or [_issue("Consent.provision.data")], now)
-    found = attestation.problems(
-        posted,
-        discloser=requester.user_reference,
-        recipient=our_organization,
-        items=[task_reference],
-        now=now,
-    )
-    if found:
-        return _refuse(door, requester, [_issue(expression) for expression in found], now)
     with door.open_for(requester, now) as work:
+        found = attestation.problems(
+            posted,
+            discloser=requester.user_reference,
+            recipient=our_organization,
+            items=[task_reference],
+            now=now,
+            zone=work.zone,
+        )
+        if found:
+            work.audit_refusal("R20")
+            raise InvalidError(issues=[_issue(expression) for expression in found], rule="R20")
         return _store(work, posted, task_reference, our_organization)
 
 

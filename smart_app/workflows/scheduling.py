@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from fhir_profiles import safe_contact
 from fhir_profiles.proposed_appointment import booked_appointment, cancelled_appointment, ehr_appointment_copy
 from fhir_profiles.referral_patient import alias_of
 from fhir_profiles.referral_service_request import NEEDS, needs_of
@@ -20,6 +19,7 @@ from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import placement, status_back, task_states
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE
+from smart_app.policy.contact_end import parts_in_force
 from smart_app.policy.placement import PlacementDecision, PlacementSettings
 from smart_app.policy.task_states import Party
 from smart_app.ports import Case, CaseKind, Door, Ehr, Payload, Stored, UnitOfWork, WriteBackResult
@@ -167,13 +167,12 @@ def _items(work: UnitOfWork, case: Case) -> list[QueueItem]:
     aliases = [alias_of(one.payload) for one in work.in_case(case.case_id, "Patient")]
     requests = [one.payload for one in work.in_case(case.case_id, "ServiceRequest")]
     tasks = [one.payload for one in work.in_case(case.case_id, "Task")]
-    contact = safe_contact.of(requests[0]) if requests else None
     return [
         QueueItem(
             case_id=case.case_id,
             appointment_reference=appointment.reference,
             alias=aliases[0] if aliases else "",
-            contact=_in_force(contact, work.now),
+            contact=parts_in_force(requests[0], work.now, work.zone) if requests else {},
             needs=tuple(NEEDS[need] for need in needs_of(requests[0])) if requests else (),
             due_on=case.due_on,
             needs_person=case.needs_person,
@@ -185,15 +184,6 @@ def _items(work: UnitOfWork, case: Case) -> list[QueueItem]:
         for appointment in appointments
         if appointment.payload["status"] in ("proposed", "booked")
     ]
-
-
-def _in_force(contact: Payload | None, now: datetime) -> dict[str, Any]:
-    """The parts of a safe contact; after its end only how they meant to meet is left (R14)."""
-    parts = safe_contact.values(contact) if contact is not None else {}
-    ends_on = parts.get("expiresOn")
-    if isinstance(ends_on, str) and date.fromisoformat(ends_on) < now.date():
-        return {"meet": parts.get("meet"), "expiresOn": ends_on}
-    return parts
 
 
 def _with_person(item: QueueItem) -> QueueItem:

@@ -67,7 +67,9 @@ def _cancel_own_request(work: UnitOfWork, stored: Stored, body: Payload, if_matc
     what the program may see, so that the answer does not tell what became of the request here (R21)."""
     partner, ours = stored.payload["requester"]["reference"], stored.payload["owner"]["reference"]
     releases = [consent.payload for consent in work.in_case(stored.case_id, "Consent")]
-    tier = attestation.tier_in_force(releases, discloser=ours, recipient=partner, item=stored.reference, now=work.now)
+    tier = attestation.tier_in_force(
+        releases, discloser=ours, recipient=partner, item=stored.reference, now=work.now, zone=work.zone
+    )
     appointments = work.in_case(stored.case_id, "Appointment")
     shown = status_back.own_request_as_sender_sees_it(
         stored.payload, appointment_reference=appointments[0].reference if appointments else None, tier=tier
@@ -111,6 +113,7 @@ def _tier(work: UnitOfWork, stored: Stored) -> Tier:
         recipient=task["requester"]["reference"],
         item=stored.reference,
         now=work.now,
+        zone=work.zone,
     )
 
 

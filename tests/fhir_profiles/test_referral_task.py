@@ -153,3 +153,17 @@ def test_output_names_an_appointment_and_nothing_else(part: Callable[[str], Payl
     task["output"][0].pop("valueReference")
     task["output"][0]["valueString"] = "x"
     assert where(task)
+
+
+def test_a_program_may_name_the_public_parent_profile_and_type_its_number(part: Callable[[str], Payload]) -> None:
+    """A system that follows Gravity and BSeR passes; any other profile address is refused."""
+    task = part("Task")
+    task["identifier"][0]["type"] = {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}]
+    }
+    task["meta"]["profile"].append(
+        "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/SDOHCC-TaskForReferralManagement"
+    )
+    assert validate(task, PROFILE) == []
+    task["meta"]["profile"][1] = "https://elsewhere.example/StructureDefinition/x"
+    assert where(task) == ["Task.meta.profile[1]"]

@@ -1,11 +1,10 @@
-"""One demo for all flow tests. A chart's flows are played once, the first time a test asks for them."""
+"""One demo for all flow tests."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +13,10 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).parent))  # the plain modules beside the tests; killable.py is a script of its own
 
-from parties import ProgramSystem, Vault
+from parties import Plays, ProgramSystem, Vault
 
 from smart_app.demo import Place
-from smart_app.tour import flows
-from smart_app.tour.checks import Checks
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram
-
-
-@dataclass
-class Played:
-    """What one run of the flows said, and in what it differed from what it should be."""
-
-    said: list[str] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
-
-
-class Plays:
-    """Flows 1 to 3 at an EHR for one chart; at EHR a flow 4 too, with the visit booked for that chart."""
-
-    def __init__(self, ehr: SandboxEhr, program: SandboxProgram) -> None:
-        self._ehr, self._program = ehr, program
-        self._played: dict[tuple[str, str], Played] = {}
-
-    def of(self, base: str, patient: str) -> Played:
-        if (base, patient) not in self._played:
-            played = self._played[base, patient] = Played()
-            checks = Checks(played.said.append, played.differences)
-            clinician = flows.launch(checks, self._ehr, base, patient)
-            flows.record_disclosure(checks, self._ehr, clinician)
-            flows.send_referral(checks, self._ehr, self._program, clinician)
-            if base == "a":
-                flows.receive_referral(checks, self._ehr, self._program, chart=patient)
-                flows.observe_as_others(checks, self._ehr, base, patient)
-        return self._played[base, patient]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""Those who take part besides the tour's own: a program's system with its key, a hand at the page, the vault on disk."""
+"""Those who take part besides the tour's own: a program's system with its key, a hand at a page, the vault on disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,44 @@ from smart_app.demo import Place
 from smart_app.gateways import audit_log
 from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.engine import make_engine
+from smart_app.tour import flows
 from smart_app.tour.browser import Browser, Form, Page
-from smart_app.tour.sandboxes import SandboxEhr
+from smart_app.tour.checks import Checks
+from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram
 
 SCOPES = "system/Patient.c system/Consent.c system/ServiceRequest.cr system/Task.crus system/Appointment.cr"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TIMEOUT_SECONDS = 20
 Payload = dict[str, Any]
+
+
+@dataclass
+class Played:
+    """What one run of the flows said, and in what it differed from what it should be."""
+
+    said: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+
+class Plays:
+    """Flows 1 to 3 at an EHR for one chart; at EHR a flow 4 too, with the visit booked for that chart. Each chart's
+    are played once, the first time a test asks for them."""
+
+    def __init__(self, ehr: SandboxEhr, program: SandboxProgram) -> None:
+        self._ehr, self._program = ehr, program
+        self._played: dict[tuple[str, str], Played] = {}
+
+    def of(self, base: str, patient: str) -> Played:
+        if (base, patient) not in self._played:
+            played = self._played[base, patient] = Played()
+            checks = Checks(played.said.append, played.differences)
+            clinician = flows.launch(checks, self._ehr, base, patient)
+            flows.record_disclosure(checks, self._ehr, clinician)
+            flows.send_referral(checks, self._ehr, self._program, clinician)
+            if base == "a":
+                flows.receive_referral(checks, self._ehr, self._program, chart=patient)
+                flows.observe_as_others(checks, self._ehr, base, patient)
+        return self._played[base, patient]
 
 
 class ProgramSystem:

@@ -103,10 +103,14 @@ def test_page_link_elsewhere_is_not_followed(connection: FhirConnection, ehr: An
 
 @pytest.mark.requirement("smart@98")
 def test_redirect_is_not_followed(connection: FhirConnection, ehr: Any, other_ehr: Any) -> None:
-    """A redirect carries the token nowhere; after a write nobody knows what it did."""
+    """A redirect carries the token nowhere; after a write nobody knows what it did.
+
+    Breaks when ``PinnedSession.send`` takes a 3xx for an answer.
+    """
     ehr.fhir_answer = lambda _: redirect(other_ehr.fhir_base + "/Patient/p1")
-    with pytest.raises(EhrError):
+    with pytest.raises(EhrError) as refusal:
         connection.read("Patient/p1")
+    assert refusal.value.reason == "redirect"
     with pytest.raises(EhrOutcomeUnknownError):
         connection.create(NEW)
     assert other_ehr.received == []

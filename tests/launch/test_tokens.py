@@ -95,6 +95,19 @@ def test_unusable_token_answer_is_a_plain_refusal(launch_app: Any, ehr: Any, fai
     assert reason.split("/")[0] in ("token-refused", "identity")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"token_type": "mac"}, {"token_type": None}, {"token_type": 7}, {"access_token": ""}, {"refresh_token": ["x"]}],
+)
+def test_one_unsound_member_spoils_a_good_answer(launch_app: Any, ehr: Any, changes: dict[str, Any]) -> None:
+    """A token of another kind than bearer is not used as one, however good the rest of the answer is.
+
+    Breaks when ``token_type`` is not compared.
+    """
+    ehr.token_changes = changes
+    assert refused(launch_app, ehr) == (502, "token-refused/token-answer")
+
+
 @pytest.mark.parametrize("failure", [(500, "x"), (503, {"error": "server_error"}), (200, "x" * 600_000)])
 def test_ehr_that_is_down_is_said_to_be_down(launch_app: Any, ehr: Any, failure: Any) -> None:
     """A failing or flooding token endpoint reads as "the EHR did not answer"."""

@@ -108,7 +108,8 @@ def test_rule_R17_a_refused_body_is_answered_with_schema_paths_only(
 
 @pytest.mark.rule("R16")
 def test_rule_R16_without_a_release_the_answer_is_422(http: FlaskClient, post: Post, world: Any) -> None:
-    """No release attestation, no referral. Break: make the Consent optional in ``COUNTS``."""
+    """No release attestation, no referral. Break: go on in ``accept`` although there are
+    issues."""
     sent = post()
     del sent.bundle["entry"][1]
     assert _refer(http, sent).status_code == 422

@@ -109,7 +109,10 @@ def test_rule_R26_nobody_without_the_key_can_make_a_chain_that_holds(world):
 
 @pytest.mark.rule("R26")
 def test_rule_R26_two_processes_make_one_chain(world):
-    """Two parts of the app that write at the same time make one unbroken log. Break: read the head without BEGIN IMMEDIATE."""
+    """Two parts of the app that write at the same time make one unbroken log.
+
+    Break: read the head without BEGIN IMMEDIATE.
+    """
     url = f"sqlite:///{world.path}"
     writers = [subprocess.Popen([sys.executable, "-c", APPENDER, url, name, "60"]) for name in ("one", "two")]
     assert [writer.wait(60) for writer in writers] == [0, 0]

@@ -72,7 +72,7 @@ def test_the_environment_wins_and_no_key_at_all_is_refused(tmp_path):
 
 def test_no_key_shows_itself(cipher):
     """A key never appears where objects are printed."""
-    key, wrapped = cipher.new_case_key("case-1")
+    key, _ = cipher.new_case_key("case-1")
     shown = repr(MasterKey(SECRET)) + repr(key) + str(cipher)
     assert SECRET.hex() not in shown
     assert str(SECRET) not in shown

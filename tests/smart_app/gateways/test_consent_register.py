@@ -53,7 +53,10 @@ def test_rule_R09_two_halves_do_not_make_a_release(world, register, case):
 
 @pytest.mark.rule("R9")
 def test_rule_R09_somebody_elses_release_is_none(world, register, case):
-    """Another person's signature does not count, and nobody can release something to itself. Break: drop the patient comparison in ConsentRegister._standing."""
+    """Another person's signature does not count, and nobody can release something to itself.
+
+    Break: drop the patient comparison in ConsentRegister._standing.
+    """
     heads, consent = case
     foreign = {**consent, "patient": {"reference": "Patient/other"}}
     to_itself = {**consent, "organization": [{"reference": HARBOR}]}

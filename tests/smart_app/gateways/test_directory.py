@@ -51,7 +51,10 @@ def test_rule_R19_an_agreement_counts_by_the_clinics_own_days(world, moment, is_
 
 @pytest.mark.rule("R19")
 def test_rule_R19_a_suspension_holds_from_the_next_request_on(world, make_partner):
-    """A suspended program is shut out at once, on every worker, and an unknown one was never in. Break: drop is_suspended in DatedMouGate."""
+    """A suspended program is shut out at once, on every worker, and an unknown one was never in.
+
+    Break: drop is_suspended in DatedMouGate.
+    """
     gate = DatedMouGate(world.directory, "America/Chicago")
     assert gate.is_open("harbor", world.now)
     world.directory.set_suspended("harbor", True)

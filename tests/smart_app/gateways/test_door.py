@@ -17,6 +17,7 @@ from smart_app.errors import (
     RefusedError,
     UnlabelledError,
 )
+from smart_app.gateways.door import VaultDoor
 from smart_app.policy.access import Purpose, Role
 from smart_app.ports import CaseKind, PatientKey
 
@@ -126,7 +127,10 @@ def test_everybody_else_gets_the_same_nothing(world):
 
 @pytest.mark.parametrize("method", ["read", "in_case", "find_cases", "amend"])
 def test_denied_and_absent_take_the_same_number_of_sql_statements(world, method):
-    """Nobody learns anything by counting what the database does. Break: skip the consent query when the head is absent."""
+    """Nobody learns anything by counting what the database does.
+
+    Break: skip the consent query when the head is absent.
+    """
     ids = world.refer()
     asks = world.clinician("dr-other")
     calls = {
@@ -156,7 +160,10 @@ def count_statements(world, asks, call) -> int:
 
 @pytest.mark.rule("attack 10")
 def test_two_ehrs_with_the_same_patient_number_are_two_patients(world):
-    """Patient 901 of one EHR is somebody else than patient 901 of another. Break: drop registration_id in patient_index."""
+    """Patient 901 of one EHR is somebody else than patient 901 of another.
+
+    Break: drop registration_id in patient_index.
+    """
     world.disclose()
     elsewhere = world.clinician(registration_id="b", is_treating=True)
     with world.door.open_for(elsewhere, world.now) as work:
@@ -180,7 +187,10 @@ def test_rule_R19_another_program_can_neither_read_nor_answer(world):
 
 @pytest.mark.rule("R19")
 def test_rule_R19_even_a_release_to_another_program_opens_nothing_that_is_not_addressed_to_it(world):
-    """A second form in the same case, for another program, does not open the case to that program. Break: is_partner true for every program in Judge._facts_about."""
+    """A second form in the same case, for another program, does not open the case to that program.
+
+    Break: is_partner true for every program in Judge._facts_about.
+    """
     ids = world.refer("harbor")
     second = world.parts("northside", task=ids.task.split("/")[1], request=ids.service_request.split("/")[1])[1]
     second["patient"] = second["performer"][0] = {"reference": ids.patient}
@@ -216,7 +226,10 @@ def test_the_privacy_officer_sees_metadata_only(world):
 
 @pytest.mark.rule("R3")
 def test_rule_R03_a_resource_of_ours_without_its_labels_is_refused(world):
-    """We cannot forget the privacy label: nothing is stored without it. Break: return payload first in Unit._labelled."""
+    """We cannot forget the privacy label: nothing is stored without it.
+
+    Break: return payload first in Unit._labelled.
+    """
     task = world.parts()[3]
     whole = task["meta"]["security"]
     for part in ({}, {"security": whole[1:]}, {"security": whole[:-1]}, {"security": whole[:1]}):
@@ -228,7 +241,10 @@ def test_rule_R03_a_resource_of_ours_without_its_labels_is_refused(world):
 
 @pytest.mark.rule("R3")
 def test_rule_R03_what_a_program_sends_unlabelled_is_labelled_by_us(world):
-    """A program that knows no labels is welcome: we put ours on. Break: import_labels is not called in Unit._labelled."""
+    """A program that knows no labels is welcome: we put ours on.
+
+    Break: import_labels is not called in Unit._labelled.
+    """
     patient = world.parts()[0]
     del patient["meta"]
     with world.door.open_for(world.program(), world.now) as work:
@@ -237,6 +253,21 @@ def test_rule_R03_what_a_program_sends_unlabelled_is_labelled_by_us(world):
     labels = {(one["system"].rsplit("-", 1)[-1], one["code"]) for one in stored.payload["meta"]["security"]}
     assert {("Confidentiality", "V"), ("ActCode", "SDV"), ("ActCode", "LOCIS")} <= labels
     assert world.count("vault_resource", "labels LIKE '[C|V]%[A|SDV]%'") == 1
+
+
+@pytest.mark.rule("R3")
+def test_rule_R03_a_site_may_set_r_and_nothing_less(world):
+    """A health center may choose the level below the highest; below that nothing is stored."""
+    door = VaultDoor(world.engine, world.cipher, site_id="main", organization_reference=world.us, confidentiality="R")
+    patient = world.parts()[0]
+    del patient["meta"]
+    with door.open_for(world.program(), world.now) as work:
+        case_id = work.open_case(CaseKind.INBOUND, partner_id="harbor")
+        stored = work.create(patient, case_id=case_id)
+        assert work.read(stored.reference).payload["meta"]["security"][0]["code"] == "R"
+    weaker = {**world.parts()[0], "meta": {"security": [{**stored.payload["meta"]["security"][0], "code": "N"}]}}
+    with pytest.raises(InvalidError), door.open_for(world.program(), world.now) as work:
+        work.create(weaker, case_id=case_id)
 
 
 @pytest.mark.rule("R3")
@@ -289,7 +320,10 @@ def test_somebody_who_may_not_read_is_not_told_that_a_version_is_stale(world):
 
 @pytest.mark.rule("R20")
 def test_rule_R20_a_program_tells_us_something_only_with_the_survivors_release(world):
-    """A program's news about a survivor is refused and not kept, until she released it. Break: return True from Judge.may_amend after the table."""
+    """A program's news about a survivor is refused and not kept, until she released it.
+
+    Break: return True from Judge.may_amend after the table.
+    """
     ids = world.refer()
     with pytest.raises(RefusedError), world.door.open_for(world.program(), world.now) as work:
         work.amend(ids.task, accept)
@@ -378,23 +412,36 @@ def test_a_failed_transaction_leaves_nothing_but_the_log_of_what_was_decided(wor
     ids = world.refer()
     before = (world.count("vault_resource"), world.count("fact"), world.count("delivery"))
     rows = len(world.audit())
-    with pytest.raises(ZeroDivisionError), world.door.open_for(world.clinician(), world.now) as work:
-        work.read(ids.task)
-        work.amend(ids.task, accept)
-        work.facts.count("referral", "sent")
-        work.outbox.add(kind="referral", case_id=ids.case_id, reference=ids.task, partner_id="harbor")
-        work.audit_refusal("R16", partner_id="harbor")
-        _ = 1 / 0
+
+    def breaks_halfway() -> None:
+        with world.door.open_for(world.clinician(), world.now) as work:
+            work.read(ids.task)
+            work.amend(ids.task, accept)
+            work.facts.count("referral", "sent")
+            work.outbox.add(kind="referral", case_id=ids.case_id, reference=ids.task, partner_id="harbor")
+            work.audit_refusal("R16", partner_id="harbor")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        breaks_halfway()
     assert (world.count("vault_resource"), world.count("fact"), world.count("delivery")) == before
     assert [row["action"] for row in world.audit()[rows:]] == ["read", "refuse"]
 
 
 @pytest.mark.rule("R20")
 def test_rule_R20_a_refusal_of_a_workflow_is_written_down_without_the_value(world):
-    """A refused update leaves who, which Task and which rule, and nothing of what it said. Break: is_kept=False in Unit.audit_refusal."""
-    with pytest.raises(RefusedError), world.door.open_for(world.program(), world.now) as work:
-        work.audit_refusal("R20", partner_id="harbor", reference="Task/canary free text <b>")
-        raise RefusedError
+    """A refused update leaves who, which Task and which rule, and nothing of what it said.
+
+    Break: is_kept=False in Unit.audit_refusal.
+    """
+
+    def refuses() -> None:
+        with world.door.open_for(world.program(), world.now) as work:
+            work.audit_refusal("R20", partner_id="harbor", reference="Task/canary free text <b>")
+            raise RefusedError
+
+    with pytest.raises(RefusedError):
+        refuses()
     row = world.audit()[-1]
     assert (row["action"], row["rule"], row["partner"]) == ("refuse", "R20", "harbor")
     assert row["entities"] == [{"what": "unknown"}]

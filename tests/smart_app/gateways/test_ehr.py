@@ -15,7 +15,7 @@ from launch.errors import EhrAuthorizationEndedError, EhrError, EhrOutcomeUnknow
 from smart_app.errors import EhrUnavailableError, RefusedError
 from smart_app.gateways import audit_log
 from smart_app.gateways.alerts import SqlAlerts
-from smart_app.gateways.ehr import EhrGateway, is_neutral, is_same_booking, is_same_copy, labelled_on_entry
+from smart_app.gateways.ehr import EhrGateway, is_neutral, is_same_copy, labelled_on_entry
 from smart_app.ports import WriteBackResult
 
 
@@ -76,7 +76,7 @@ def gateway(world, ehr):
 @pytest.fixture
 def observation(world):
     """What the vault holds, as the workflow hands it over."""
-    case_id, reference = world.disclose()
+    _, reference = world.disclose()
     with world.door.open_for(world.clinician(), world.now) as work:
         stored = work.read(reference)
     return {key: value for key, value in stored.payload.items() if key != "id"}
@@ -95,7 +95,10 @@ def writes(ehr) -> list[str]:
 
 @pytest.mark.rule("R5")
 def test_rule_R05_the_launched_patient_is_labelled_on_entry_and_never_stored(world, gateway):
-    """The name in the banner carries a label while it is shown, and is in no table afterwards. Break: return payload unlabelled in launched_patient."""
+    """The name in the banner carries a label while it is shown, and is in no table afterwards.
+
+    Break: return payload unlabelled in launched_patient.
+    """
     patient = gateway.launched_patient(world.clinician(), world.now)
     assert labels_of(patient) == (Label(CONFIDENTIALITY, "R"),)
     assert patient["name"] == [{"family": "Canary-Surname"}]
@@ -117,7 +120,10 @@ def test_what_the_ehr_labels_higher_stays_higher(received, level):
 
 @pytest.mark.rule("R26")
 def test_rule_R26_a_read_at_the_ehr_is_announced_first_and_its_outcome_follows(world, ehr, gateway):
-    """Before the chart is asked, the log says so; afterwards it says what came of it. Break: yield before begin_crossing."""
+    """Before the chart is asked, the log says so; afterwards it says what came of it.
+
+    Break: yield before begin_crossing.
+    """
     rows_when_asked = []
     ehr.on_read = lambda payload: rows_when_asked.append(len(world.audit())) or payload
     gateway.launched_patient(world.clinician(), world.now)
@@ -186,7 +192,11 @@ def test_a_copy_that_comes_back_as_it_was_sent_is_saved(world, ehr, gateway, obs
     ],
 )
 def test_rule_R07_a_copy_that_comes_back_altered_is_taken_off_and_told(world, ehr, gateway, observation, alter):
-    """When the EHR drops a label or changes a word, our copy is taken off the chart and the privacy officer is told. Break: return True from is_same_copy."""
+    """When the EHR drops a label or changes a word, our copy is taken off the chart and the privacy officer is
+    told.
+
+    Break: return True from is_same_copy.
+    """
     ehr.on_read = alter
     written = gateway.write_back(world.clinician(), observation, world.now)
     assert (written.result, written.reference) == (WriteBackResult.LABELS_LOST, None)
@@ -205,6 +215,7 @@ def test_rule_R07_an_ehr_that_does_not_delete_is_asked_to_mark_it_as_an_error(wo
     shell = ehr.rows["Observation/2"]
     assert shell["status"] == "entered-in-error"
     assert "violence" not in str(shell)
+    assert "disclosure" not in str(shell)  # the profile's address would tell
     assert "category" not in shell
     assert world.alerts() == ["ehr-copy-still-there", "ehr-write-labels-lost"]
     assert set(writes(ehr)) == {"Observation"}
@@ -235,7 +246,10 @@ def test_rule_R07_a_copy_that_cannot_be_taken_off_is_an_alarm(world, ehr, gatewa
 def test_rule_R07_a_failed_write_is_never_tried_again_nor_put_elsewhere(
     world, ehr, gateway, observation, error, result
 ):
-    """A refused or unanswered write ends there: no second try, no note, no message, no other kind of record. Break: call create again after EhrOutcomeUnknownError."""
+    """A refused or unanswered write ends there: no second try, no note, no message, no other kind of record.
+
+    Break: call create again after EhrOutcomeUnknownError.
+    """
     ehr.errors["create"] = error
     assert gateway.write_back(world.clinician(), observation, world.now).result is result
     assert ehr.calls == [("create", "Observation")]
@@ -344,7 +358,10 @@ def test_rule_R36_a_telling_visit_never_leaves_and_never_stays(world, ehr, gatew
     ],
 )
 def test_rule_R36_a_visit_that_comes_back_telling_is_taken_off(world, ehr, gateway, visit, at_desk, more):
-    """If the schedule adds something telling, or changes the time, the visit is taken off again. Break: return True from is_same_booking."""
+    """If the schedule adds something telling, or changes the time, the visit is taken off again.
+
+    Break: return True from is_same_booking.
+    """
     ehr.on_read = lambda p: {**p, **more}
     written = gateway.book(at_desk, visit, world.now)
     assert (written.result, written.reference) == (WriteBackResult.LABELS_LOST, None)

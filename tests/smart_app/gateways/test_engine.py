@@ -63,7 +63,10 @@ def test_a_transaction_begins_at_once_and_by_us(engine):
 
 
 def test_two_processes_read_change_and_write_without_losing_one(tmp_path, engine):
-    """Two parts of the app that count the same thing at the same time lose no count. Break: BEGIN instead of BEGIN IMMEDIATE."""
+    """Two parts of the app that count the same thing at the same time lose no count.
+
+    Break: BEGIN instead of BEGIN IMMEDIATE.
+    """
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE counter (value INTEGER)"))
         connection.execute(text("INSERT INTO counter VALUES (0)"))

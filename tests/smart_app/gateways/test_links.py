@@ -9,7 +9,7 @@ from smart_app.gateways.links import Facts, Tie
 from smart_app.policy.access import Link, Purpose, Requester, Result, Role
 from smart_app.ports import CaseKind
 
-EVERY = [Facts(a, p, l, kind) for a, p, l in itertools.product((True, False), repeat=3) for kind in CaseKind]
+EVERY = [Facts(*known, kind) for known in itertools.product((True, False), repeat=3) for kind in CaseKind]
 
 
 def asks(role: Role, **more) -> Requester:

@@ -110,7 +110,10 @@ def test_the_same_referral_has_the_same_name_each_time(world, sender, client):
     ],
 )
 def test_rule_R09_without_a_release_in_force_nothing_connects(world, sender, client, change):
-    """Take any part of the release away and no byte and no connection leaves. Break: return partner_id first in VaultDoor.may_release."""
+    """Take any part of the release away and no byte and no connection leaves.
+
+    Break: return partner_id first in VaultDoor.may_release.
+    """
     ids = world.refer()
     amend_consent(world, ids, change)
     outcome = sender.send(claim(world), world.now)
@@ -153,7 +156,10 @@ def test_rule_R11_a_task_that_was_taken_back_is_not_sent(world, sender, client):
 
 @pytest.mark.rule("R19")
 def test_rule_R19_without_a_current_agreement_nothing_connects(world, sender, client, make_partner):
-    """A suspended or expired agreement stops the send, and a person is told. Break: drop mou_gate in PartnerSender.send."""
+    """A suspended or expired agreement stops the send, and a person is told.
+
+    Break: drop mou_gate in PartnerSender.send.
+    """
     world.refer()
     job = claim(world)
     world.directory.set_suspended("harbor", True)
@@ -167,7 +173,10 @@ def test_rule_R19_without_a_current_agreement_nothing_connects(world, sender, cl
 
 @pytest.mark.rule("R12")
 def test_rule_R12_the_allow_list_is_the_last_step_before_http(world, sender, client, monkeypatch):
-    """Whatever else is in the vault, only the listed items leave. Break: dump the parcel's payloads instead of outbound_bundle in PartnerSender._trimmed."""
+    """Whatever else is in the vault, only the listed items leave.
+
+    Break: dump the parcel's payloads instead of outbound_bundle in PartnerSender._trimmed.
+    """
     world.refer()
     stored = type(world.door).release
 
@@ -189,7 +198,10 @@ def test_rule_R12_the_allow_list_is_the_last_step_before_http(world, sender, cli
 
 @pytest.mark.rule("R26")
 def test_rule_R26_a_send_is_announced_as_a_disclosure_and_its_outcome_follows(world, sender, client):
-    """Each time something leaves, the log names the release by which it left. Break: drop consents in VaultDoor._disclosure."""
+    """Each time something leaves, the log names the release by which it left.
+
+    Break: drop consents in VaultDoor._disclosure.
+    """
     ids = world.refer()
     rows = len(world.audit())
     announced = []
@@ -262,7 +274,10 @@ def test_a_worker_may_only_release_its_own_job(world, sender, client):
 
 @pytest.mark.rule("R5")
 def test_rule_R05_a_referral_with_a_row_that_cannot_be_trusted_is_not_sent(world, sender, client):
-    """If any part of the case lost its label or its content was swapped, nothing of it leaves. Break: drop _is_unlabelled in VaultDoor._releasable."""
+    """If any part of the case lost its label or its content was swapped, nothing of it leaves.
+
+    Break: drop _is_unlabelled in VaultDoor._releasable.
+    """
     world.refer()
     raw = world.engine.raw_connection()
     raw.execute("PRAGMA ignore_check_constraints = ON")

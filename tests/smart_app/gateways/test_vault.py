@@ -25,6 +25,8 @@ BAD_LABELS = [
     "[X|V][A|SDV]",
     "[C|v][A|sdv]",
     "nonsense",
+    "[C|R]",
+    "[C|N]",
 ]
 
 
@@ -46,7 +48,11 @@ def set_labels(world, reference: str, labels: str) -> None:
 @pytest.mark.rule("R5")
 @pytest.mark.parametrize("labels", BAD_LABELS)
 def test_rule_R05_a_row_without_a_label_we_know_is_never_returned(world, labels):
-    """A record whose privacy label is gone or strange is shown to nobody, not even opened, and the privacy officer is told. Break: drop the NONE/UNKNOWN guard in Judge.judge."""
+    """A record whose privacy label is gone or strange is shown to nobody, not even opened, and the privacy officer
+    is told.
+
+    Break: drop the NONE/UNKNOWN guard in Judge.judge.
+    """
     ids = world.refer()
     set_labels(world, ids.task, labels)
     for asks in (world.clinician(), world.clinician("dr-2", is_treating=True), world.program()):
@@ -62,7 +68,10 @@ def test_rule_R05_a_row_without_a_label_we_know_is_never_returned(world, labels)
 
 @pytest.mark.rule("R5")
 def test_rule_R05_a_label_that_was_weakened_by_hand_is_noticed(world):
-    """A label written down by hand does not open a record: it is compared with the sealed one. Break: drop the comparison in Vault._content."""
+    """A label written down by hand does not open a record: it is compared with the sealed one.
+
+    Break: drop the comparison in Vault._content.
+    """
     ids = world.refer()
     set_labels(world, ids.task, "[C|R][A|SDV][A|NORDSCLCD][A|NOREUSE][A|PERSISTLABEL][R|COC]")
     with pytest.raises(NothingToShowError), world.door.open_for(world.clinician(), world.now) as work:
@@ -118,8 +127,8 @@ def test_an_older_version_cannot_be_put_back(world):
     with world.door.open_for(world.clinician(), world.now) as work:
         work.amend(ids.task, lambda task: {**task, "status": "cancelled"})
     world.run(
-        "UPDATE vault_resource SET body = (SELECT body FROM vault_resource WHERE resource_type = 'Task' AND version = 1)"
-        " WHERE resource_type = 'Task' AND version = 2"
+        "UPDATE vault_resource SET body = (SELECT body FROM vault_resource WHERE resource_type = 'Task' AND"
+        " version = 1) WHERE resource_type = 'Task' AND version = 2"
     )
     with pytest.raises(NothingToShowError), world.door.open_for(world.clinician(), world.now) as work:
         work.read(ids.task)
@@ -152,7 +161,10 @@ def test_numbers_keep_their_digits(world):
 
 @pytest.mark.rule("attack 14")
 def test_a_copy_of_the_database_shows_no_person_no_partner_and_no_time_of_closed_work(world):
-    """Who steals the disk learns no name, no number, no program of a case, and no hour of anything that is done. Break: store the payload unsealed in Vault._insert, or drop EMPTY in SqlJobStore.complete."""
+    """Who steals the disk learns no name, no number, no program of a case, and no hour of anything that is done.
+
+    Break: store the payload unsealed in Vault._insert, or drop EMPTY in SqlJobStore.complete.
+    """
     ids, sent = world.refer(), world.inbound()
     world.disclose()
     with world.door.open_for(world.clinician(), world.now) as work:

@@ -115,7 +115,24 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def app(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def settings() -> Settings:
+    """Two EHR registrations, the first with a place for copies."""
+    return Settings(
+        mode="demo",
+        public_base_url=BASE,
+        tenant_id="hc1",
+        database_url="sqlite://",
+        keys_file="keys.json",
+        site=SiteSettings(name="Riverside Health Center", phone="555-0123", time_zone="America/Chicago"),
+        ehr=(
+            _ehr("a", {"Observation": "ehr-and-vault", "ServiceRequest": "ehr-and-vault"}),
+            _ehr("b", {}),
+        ),
+    )
+
+
+@pytest.fixture
+def app(desk: Desk, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """All pages on one app, guarded as in production."""
     made = Flask("smart_app")
     made.config.update(SECRET_KEY="test", WTF_CSRF_SSL_STRICT=False, PROPAGATE_EXCEPTIONS=False)
@@ -132,18 +149,6 @@ def app(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Flask:
     monkeypatch.setattr(session, "remember", lambda i, key, value: desk.notes.update({(i, key): value}))
     monkeypatch.setattr(session, "recall", lambda i, key: desk.notes.get((i, key)))
     monkeypatch.setattr(session, "end_launch", lambda i: desk.ended.append(i) or desk.launches.pop(i, None))
-    settings = Settings(
-        mode="demo",
-        public_base_url=BASE,
-        tenant_id="hc1",
-        database_url="sqlite://",
-        keys_file="keys.json",
-        site=SiteSettings(name="Riverside Health Center", phone="555-0123", time_zone="America/Chicago"),
-        ehr=(
-            _ehr("a", {"Observation": "ehr-and-vault", "ServiceRequest": "ehr-and-vault"}),
-            _ehr("b", {}),
-        ),
-    )
     proof = SiteProof("a", TODAY, date(2027, 6, 1), {"Observation": "A", "ServiceRequest": "A", "Appointment": "A"})
     services: Any = Services(
         product_name="Care Connections",

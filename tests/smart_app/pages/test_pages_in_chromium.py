@@ -116,7 +116,10 @@ def test_rule_R28_keys_empty_the_page_and_end_the_launch(page: Page, desk: Any, 
 
 @pytest.mark.rule("R28")
 def test_rule_R28_blank_comes_before_anything_else(page: Page) -> None:
-    """The page is empty in less than a tenth of a second, before the network is asked."""
+    """The page is empty in less than a tenth of a second, before the network is asked.
+
+    Break: in hide.js, call blank() after post() instead of before it.
+    """
     answer(page)
     page.route("**/leave", lambda route: None)
     took = page.evaluate(
@@ -130,7 +133,10 @@ def test_rule_R28_blank_comes_before_anything_else(page: Page) -> None:
 
 @pytest.mark.rule("R28")
 def test_rule_R28_hide_works_framed(context: BrowserContext, served: str, enter: Any, desk: Any) -> None:
-    """In an EHR's sandboxed frame without top navigation, Hide empties and ends the same way."""
+    """In an EHR's sandboxed frame without top navigation, Hide empties and ends the same way.
+
+    Break: in hide.js, write top.location in place of location.
+    """
     ehr = served.replace("127.0.0.1", "localhost") + f"/ehr?launch={enter().launch_id}"
     tab = context.new_page()
     tab.goto(ehr)
@@ -145,7 +151,10 @@ def test_rule_R28_hide_works_framed(context: BrowserContext, served: str, enter:
 
 @pytest.mark.rule("R28")
 def test_rule_R28_a_page_from_memory_is_emptied(page: Page, desk: Any) -> None:
-    """A page that the browser kept in memory is emptied and asked for again; the ended launch shows nothing."""
+    """A page that the browser kept in memory is emptied and asked for again; the ended launch shows nothing.
+
+    Break: in hide.js, return at once from the pageshow listener.
+    """
     answer(page)
     desk.launches.clear()
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
@@ -173,7 +182,10 @@ def test_rule_R28_idle_goes_back_to_the_neutral_page_and_locks(page: Page, desk:
 
 @pytest.mark.rule("R28")
 def test_rule_R28_idle_after_typing_ends_the_launch(page: Page, desk: Any) -> None:
-    """Where something was entered, three idle minutes end the launch."""
+    """Where something was entered, three idle minutes end the launch.
+
+    Break: in hide.js, drop isTouched from idle().
+    """
     page.clock.install()
     answer(page)
     page.keyboard.press("Enter")

@@ -106,7 +106,10 @@ def test_rule_R13_nothing_is_chosen_beforehand(opened: Any, sent: list[Any], tex
 
 @pytest.mark.rule("R12")
 def test_rule_R12_the_exact_items_are_shown_before_they_are_sent(opened: Any, sent: list[Any], text_of: Any) -> None:
-    """The page before sending lists the items; what is then sent is that form and no other."""
+    """The page before sending lists the items; what is then sent is that form and no other.
+
+    Break: in referral._send, use _parse() in place of what was kept.
+    """
     page = opened.post(
         "connect/harbor", {"step": "review", "meet": "survivor-calls", "alias": "Wren", "code_word": "blue"}
     )
@@ -121,7 +124,10 @@ def test_rule_R12_the_exact_items_are_shown_before_they_are_sent(opened: Any, se
 
 @pytest.mark.rule("R12")
 def test_rule_R12_the_name_to_use_is_never_the_real_one(opened: Any, enter: Any, desk: Any, sent: list[Any]) -> None:
-    """The page offers a name from our own list, even when the patient happens to be called like one of them."""
+    """The page offers a name from our own list, even when the patient happens to be called like one of them.
+
+    Break: in referral._untouched, choose from all ALIASES.
+    """
     desk.patient = desk.patient | {"name": [{"given": ["Wren"], "family": "Sage"}]}
     for _ in range(20):
         browser = enter()
@@ -146,7 +152,10 @@ def test_rule_R10_who_cannot_sign_calls(opened: Any, sent: list[Any], text_of: A
 
 @pytest.mark.rule("R10")
 def test_rule_R10_nothing_chosen_is_no_signature(opened: Any, sent: list[Any], text_of: Any) -> None:
-    """A form that does not say how it was signed comes back with the question."""
+    """A form that does not say how it was signed comes back with the question.
+
+    Break: in referral._send, delete the check of SIGNED.
+    """
     answer = send(opened, signed="")
     assert answer.status_code == 422
     assert "Has the patient signed?" in text_of(answer)
@@ -210,7 +219,10 @@ def test_a_copy_in_the_chart_is_asked_for_by_its_own_button(opened: Any, enter: 
 
 @pytest.mark.rule("R19")
 def test_rule_R19_a_program_without_agreement_is_not_there(opened: Any, desk: Any, sent: list[Any]) -> None:
-    """An ended or suspended agreement closes the page at once, also for a form that was open."""
+    """An ended or suspended agreement closes the page at once, also for a form that was open.
+
+    Break: in referral._open_partners, leave out the gate.
+    """
     page = opened.post("connect/harbor", {"step": "review", "meet": "call-now", "alias": "Wren"}).text
     desk.partners = [type(desk.partners[0])(**{**vars(desk.partners[0]), "is_suspended": True})]
     assert opened.get("connect/harbor").status_code == 404

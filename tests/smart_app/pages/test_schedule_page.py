@@ -106,7 +106,10 @@ def test_rule_R37_the_day_asked_for_is_filled_in(desk_of_kim: Any, booked: list[
 def test_rule_R37_a_day_that_has_passed_becomes_the_next_open_one(
     desk_of_kim: Any, shown: list[QueueItem], text_of: Any
 ) -> None:
-    """When the day asked for is over, the next open clinic day stands in the form; Thanksgiving is skipped."""
+    """When the day asked for is over, the next open clinic day stands in the form; Thanksgiving is skipped.
+
+    Break: in schedule._proposed, always take due_on.
+    """
     shown[0] = item(due_on=date(2026, 11, 23))
     assert 'value="2026-11-25"' in desk_of_kim.get("queue/ap-1").text
 

@@ -20,7 +20,10 @@ OWN = {
 @pytest.mark.rule("R23")
 @pytest.mark.parametrize(("user", "path"), OWN.items())
 def test_rule_R23_each_role_gets_its_own_page_and_no_other(enter: Any, user: str, path: str) -> None:
-    """A launch without patient opens the role's own page; every other page is not there."""
+    """A launch without patient opens the role's own page; every other page is not there.
+
+    Break: in schedule.py, protect the blueprint with require_member.
+    """
     browser = enter(user, patient=None, encounter=None)
     assert browser.get().headers["Location"].endswith("/" + path)
     for other in {*OWN.values(), "note", "connect", "connect/harbor", "cards", "sent/x", "reason"} - {path}:
@@ -29,7 +32,10 @@ def test_rule_R23_each_role_gets_its_own_page_and_no_other(enter: Any, user: str
 
 @pytest.mark.rule("R23")
 def test_rule_R23_clinicians_need_a_chart(enter: Any, text_of: Any) -> None:
-    """A clinician launched without a patient is told to open a chart, and still has the numbers."""
+    """A clinician launched without a patient is told to open a chart, and still has the numbers.
+
+    Break: in guards._enter, delete the check of patient_id.
+    """
     answer = enter(patient=None).get()
     assert answer.status_code == 403
     assert "Open this from a patient's chart" in text_of(answer)
@@ -38,7 +44,10 @@ def test_rule_R23_clinicians_need_a_chart(enter: Any, text_of: Any) -> None:
 
 @pytest.mark.rule("R23")
 def test_rule_R23_accounts_without_a_role_get_nothing(enter: Any, text_of: Any) -> None:
-    """A clerk whom nobody gave a role reads what to do, and sees no patient."""
+    """A clerk whom nobody gave a role reads what to do, and sees no patient.
+
+    Break: in guards._enter, take "nurse" for an account without a role.
+    """
     answer = enter("clerk-dunn").get()
     assert answer.status_code == 403
     assert "no role" in text_of(answer)
@@ -78,7 +87,10 @@ def test_the_lead_sees_days_left(enter: Any, desk: Any, text_of: Any) -> None:
 
 @pytest.mark.rule("R41")
 def test_rule_R41_it_sees_configuration_and_no_content(enter: Any, text_of: Any, desk: Any) -> None:
-    """Issuer, placement and the dates of the proof; no patient, and no reading of the chart."""
+    """Issuer, placement and the dates of the proof; no patient, and no reading of the chart.
+
+    Break: in registrations.py, protect the blueprint with require_clinician.
+    """
     text = text_of(enter("it-raman", patient=None).get("registrations"))
     for words in ("http://localhost:9000/a/fhir", "holds until 2027-06-01", "none: nothing is written", "/callback"):
         assert words in text

@@ -52,7 +52,10 @@ def test_rule_R27_pages_before_the_privacy_question_are_neutral(
 
 @pytest.mark.rule("R27")
 def test_rule_R27_not_private_keeps_everything_neutral(enter: Any) -> None:
-    """After "not private now" the first page, the cards page and the phone list stay neutral."""
+    """After "not private now" the first page, the cards page and the phone list stay neutral.
+
+    Break: in guards.is_attested, return True whenever there is an answer.
+    """
     browser = enter()
     assert browser.answer("not-private").status_code == 303
     for path in ("", "phones", "cards"):
@@ -62,7 +65,10 @@ def test_rule_R27_not_private_keeps_everything_neutral(enter: Any) -> None:
 @pytest.mark.rule("R27")
 @pytest.mark.parametrize("path", ["/", "/phones", "/nowhere", "/v/nobody/", "/v/nobody/note"])
 def test_rule_R27_strangers_see_nothing_telling(app: Flask, path: str) -> None:
-    """Somebody without a launch who types or finds an address sees a neutral page."""
+    """Somebody without a launch who types or finds an address sees a neutral page.
+
+    Break: in _call.html, show line.name always.
+    """
     assert telling(app.test_client().get(path).get_data(as_text=True)) == []
 
 
@@ -77,7 +83,10 @@ def test_rule_R27_strangers_see_nothing_telling(app: Flask, path: str) -> None:
     ],
 )
 def test_rule_R27_desks_of_other_staff_are_neutral(enter: Any, user: str, path: str) -> None:
-    """A screen at a front desk or in an office says nothing either."""
+    """A screen at a front desk or in an office says nothing either.
+
+    Break: in _call.html, show line.name always.
+    """
     answer = enter(user, patient=None).get(path)
     assert answer.status_code == 200
     assert telling(answer.get_data(as_text=True)) == []
@@ -85,7 +94,10 @@ def test_rule_R27_desks_of_other_staff_are_neutral(enter: Any, user: str, path: 
 
 @pytest.mark.rule("R27")
 def test_rule_R27_titles_and_paths_stay_neutral_afterwards(app: Flask, enter: Any) -> None:
-    """After the question the page speaks plainly; its title, address and icon still do not."""
+    """After the question the page speaks plainly; its title, address and icon still do not.
+
+    Break: in base.html, put the heading into the title.
+    """
     browser = enter()
     browser.answer()
     for path in ("", "note", "connect/harbor", "cards/read"):

@@ -83,6 +83,15 @@ def test_rule_R31_no_note_for_a_minor_or_an_unknown_age(world: Any, clinician: A
     assert world.ehr.written == []
 
 
+def test_the_same_form_again_is_the_same_note(world: Any, clinician: Ask) -> None:
+    """After a broken connection the same form makes no second note and no second copy."""
+    first = _record(world, clinician("a"), once="form-1", wants_ehr_copy=True)
+    again = _record(world, clinician("a"), once="form-1", wants_ehr_copy=True)
+    assert again.reference == first.reference
+    assert world.stored("Observation") == 1
+    assert len(world.ehr.written) == 1
+
+
 def test_an_unknown_kind_is_refused(world: Any, clinician: Ask) -> None:
     """A kind that is not on the list stores nothing."""
     with pytest.raises(InvalidError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import event
 from fhir_profiles import terminology as t
 from fhir_profiles.security_labels import labels_for, labels_of
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
+from smart_app.gateways.door import VaultDoor
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.ports import CaseKind
 from smart_app.workflows import inbound, scheduling
@@ -438,8 +440,8 @@ def test_a_declined_request_is_told_inside_the_release_with_a_coded_reason(
 def test_rule_R19_another_program_sees_nothing_of_it(
     world: Any, harbor: Requester, northside: Requester, post: Post, scheduler: Requester
 ) -> None:
-    """For another program the Task, the request and the visit are as absent as a made-up number. Break: skip the door
-    and read by id."""
+    """For another program the Task, the request and the visit are as absent as a made-up number. Break: let
+    ``links._of_partner`` take every program for the author."""
     answer = _accept(world, harbor, post(release_a="outcome"))
     _decide(world, scheduler, "booked")
     request_id = world.resource(f"Task/{answer.task_id}")["focus"]["reference"].removeprefix("ServiceRequest/")
@@ -453,6 +455,34 @@ def test_rule_R19_another_program_sees_nothing_of_it(
         for one in (known, made_up):
             with pytest.raises(NothingToShowError), world.door.open_for(northside, NOW) as work:
                 read(work, one)
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "signed_on", "days"),
+    [
+        ("America/Chicago", datetime(2026, 12, 2, 4, 30, tzinfo=UTC), date(2026, 11, 24), 7),
+        ("Pacific/Guam", datetime(2026, 11, 23, 22, 0, tzinfo=UTC), date(2026, 11, 24), 7),
+    ],
+)
+def test_a_release_counts_by_the_day_of_the_clinic(
+    world: Any,
+    harbor: Requester,
+    post: Post,
+    scheduler: Requester,
+    zone: str,
+    now: datetime,
+    signed_on: date,
+    days: int,
+) -> None:
+    """On its last evening in Chicago and on its first morning in Guam a release is taken, and the scheduler sees it."""
+    site = replace(world.site, time_zone=zone)
+    organization = site.organization_reference
+    door = VaultDoor(world.engine, world.cipher, site_id="main", organization_reference=organization, time_zone=zone)
+    made = post(signed_on=signed_on, days=days)
+    answer = inbound.accept(door, harbor, world.harbor, made.bundle, made.body, site, now, BASE)
+    assert answer.status == 202
+    (item,) = scheduling.queue(door, scheduler, now)
+    assert item.contact["telecom"]["value"] == "555-0142"
 
 
 @pytest.mark.rule("R14")

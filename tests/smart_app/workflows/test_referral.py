@@ -144,8 +144,8 @@ def test_rule_R13_nothing_chosen_cannot_be_sent(world: Any, clinician: Ask) -> N
 @pytest.mark.rule("R13")
 @pytest.mark.parametrize("meet", safe_contact.MEETS)
 def test_rule_R13_contact_is_prohibited_unless_a_safe_number_is_given(world: Any, clinician: Ask, meet: str) -> None:
-    """A number leaves only with "safe contact"; every other way of meeting forbids contact. Break: pass the phone to
-    ``safe_contact`` whatever ``meet`` says."""
+    """A number leaves only with "safe contact"; every other way of meeting forbids contact. Break: insert no
+    ``CONTACT_PROHIBITED`` in ``referral_service_request``."""
     who, phone = clinician(), "555-0187" if meet == "safe-contact" else None
     request = _parts(world, who, _send(world, who, meet=meet, phone=phone))["ServiceRequest"]
     codes = {coding["code"] for detail in request.get("orderDetail", []) for coding in detail["coding"]}
@@ -191,6 +191,17 @@ def test_rule_R31_nothing_is_sent_for_a_minor(world: Any, clinician: Ask) -> Non
     with pytest.raises(LockedError):
         _send(world, clinician())
     assert _nothing_changed(world)
+
+
+def test_the_same_form_again_is_the_same_referral(world: Any, clinician: Ask) -> None:
+    """After a broken connection the clinician sends the same form again: one referral, one copy, the same page."""
+    who = clinician()
+    first = _send(world, who, once="form-1", wants_ehr_copy=True)
+    again = _send(world, who, once="form-1", wants_ehr_copy=True)
+    assert (again.case_id, again.ehr_result) == (first.case_id, WriteBackResult.SAVED)
+    assert world.totals()["delivery"] == 1
+    assert len(world.ehr.written) == 1
+    assert _send(world, who, once="form-2").case_id != first.case_id
 
 
 def test_a_failure_in_the_middle_leaves_nothing(world: Any, clinician: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

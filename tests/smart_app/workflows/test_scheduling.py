@@ -63,10 +63,15 @@ def test_the_queue_shows_alias_contact_need_and_day(
 def test_rule_R36_the_scheduler_sees_no_program_and_no_label(
     world: Any, scheduler: Requester, refer: Callable[..., str]
 ) -> None:
-    """Nothing in the queue names the program or says what kind of referral it is. Break: hand the scheduler the
-    unredacted resources."""
+    """Nothing that reaches the scheduler names the program or says what kind of referral it is. Break: hand the
+    scheduler the unredacted resources (``redaction.redact`` in the door)."""
     refer()
-    text = str([asdict(item) for item in scheduling.queue(world.door, scheduler, NOW)]).lower()
+    (item,) = scheduling.queue(world.door, scheduler, NOW)
+    seen = [asdict(item)]
+    with world.door.open_for(scheduler, NOW) as work:
+        for kind in ("Patient", "Consent", "ServiceRequest", "Task", "Appointment"):
+            seen += [one.payload for one in work.in_case(item.case_id, kind)]
+    text = str(seen).lower()
     for word in ("harbor", "sdv", "organization/", "violence", "basedon"):
         assert word not in text
 
@@ -244,8 +249,8 @@ def test_rule_R23_nobody_but_the_scheduler_sees_the_queue(
     clinician: Callable[..., Requester],
     northside: Requester,
 ) -> None:
-    """Clinicians, other programs and the front desk find an empty list and no such visit. Break: read the cases
-    without the door."""
+    """Clinicians, other programs and the front desk find an empty list and no such visit. Break: tie a
+    clinician to inbound cases in ``links._clinical``."""
     refer()
     (item,) = scheduling.queue(world.door, scheduler, NOW)
     for who in (clinician(), northside, Requester(Role.CLINICIAN, "Practitioner/x", Purpose.TREAT)):

@@ -129,17 +129,20 @@ def test_rule_R20_a_release_to_somebody_else_or_for_another_item_is_none(
     """A release that names another recipient, discloser, Task or survivor is not taken, and opens nothing. Break: drop
     a line of ``attestation.problems``, or the patient check of ``release``."""
     task = sent.stored()
-    wrong = [
-        release_b(task, "outcome", to_organization="Organization/hc2"),
-        release_b(task, "outcome", from_organization="Organization/northside"),
-        release_b(task, "outcome", patient_reference="Patient/somebody-else"),
-        release_b(task, "outcome", item_references=[task["focus"]["reference"]]),
-        release_b(task, "outcome", item_references=[f"Task/{sent.task_id}", task["focus"]["reference"]]),
-        release_b(task, "outcome", signed_on=date(2026, 11, 26), starts_on=date(2026, 11, 26)),
+    both = [f"Task/{sent.task_id}", task["focus"]["reference"]]
+    tomorrow = {"signed_on": date(2026, 11, 26), "starts_on": date(2026, 11, 26)}
+    wrong: list[tuple[dict[str, Any], list[str]]] = [
+        ({"to_organization": "Organization/hc2"}, ["Consent.provision.actor[0].reference"]),
+        ({"from_organization": "Organization/northside"}, ["Consent.organization[0]"]),
+        ({"patient_reference": "Patient/somebody-else"}, ["Consent.patient"]),
+        ({"item_references": both[1:]}, ["Consent.provision.data"]),
+        ({"item_references": both}, ["Consent.provision.data"]),
+        (tomorrow, ["Consent.dateTime", "Consent.provision.period"]),
     ]
-    for consent in wrong:
-        with pytest.raises(InvalidError):
-            sent.post(consent)
+    for changes, expressions in wrong:
+        with pytest.raises(InvalidError) as error:
+            sent.post(release_b(task, "outcome", **changes))
+        assert [issue.expression for issue in error.value.issues] == expressions
     with pytest.raises(NothingToShowError):
         sent.post(release_b(task, "outcome", item_references=["Task/made-up"]))
     with pytest.raises(NothingToShowError):
@@ -258,8 +261,8 @@ def test_repeating_what_is_there_changes_nothing(sent: Sent, release_b: Release)
 
 @pytest.mark.rule("R19")
 def test_rule_R19_another_program_finds_no_such_task(sent: Sent, northside: Requester, release_b: Release) -> None:
-    """For another program our Task is as absent as a made-up one, whatever it sends. Break: compare nothing with
-    ``requester.user_reference`` and read without the door."""
+    """For another program our Task is as absent as a made-up one, whatever it sends. Break: let
+    ``links._of_partner`` take every program for the author."""
     body = sent.read().payload
     for task_id in (sent.task_id, "00000000-0000-4000-8000-000000000000"):
         with pytest.raises(NothingToShowError):
