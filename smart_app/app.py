@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -21,8 +23,9 @@ from launch.backend_services import Client as BackendClient
 from smart_app import guards, logs, pages
 from smart_app.api import health, partner_fhir
 from smart_app.delivery.worker import Worker
-from smart_app.gateways import migrations_runner
+from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.alerts import SqlAlerts
+from smart_app.gateways.audit_log import Anchor, Verification
 from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.demo_wire import HttpDemoWire
 from smart_app.gateways.directory import DatedMouGate, SqlDirectory
@@ -157,6 +160,22 @@ def migrate(settings: Settings) -> None:
     if settings.database_url.startswith(prefix):
         Path(settings.database_url.removeprefix(prefix)).parent.mkdir(parents=True, exist_ok=True)
     migrations_runner.migrate(settings.database_url)
+
+
+def audit_anchor(settings: Settings) -> Anchor:
+    """Where the audit chain stands now: to be kept off this host, since only that shows a tail cut off later."""
+    return audit_log.anchor(lay_foundation(settings).engine, settings.tenant_id)
+
+
+def parse_anchor(raw: Mapping[str, Any]) -> Anchor:
+    """An anchor from the JSON that ``audit anchor`` prints. Raises ``ValueError``, ``KeyError`` or ``TypeError``."""
+    return Anchor(int(raw["position"]), bytes.fromhex(raw["row_hash"]))
+
+
+def verify_audit(settings: Settings, since: Anchor | None) -> Verification:
+    """Walk the whole audit chain; see ``audit_log.verify``."""
+    base = lay_foundation(settings)
+    return audit_log.verify(base.engine, base.cipher, since=since)
 
 
 def seed_demo_partners(settings: Settings, program_url: str) -> None:

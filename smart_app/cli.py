@@ -6,11 +6,12 @@ Exit codes: 0 done; 1 found something wrong (a check failed, a resource is inval
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -105,6 +106,41 @@ def work(context: click.Context) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     create_worker(settings).run(stop)
+
+
+@cli.group()
+def audit() -> None:
+    """The audit chain: nothing in it can be edited or removed unseen."""
+
+
+@audit.command()
+@click.pass_context
+def anchor(context: click.Context) -> None:
+    """Print where the chain stands now, as JSON. Keep it off this host, and give it to `audit verify` later."""
+    from smart_app.app import audit_anchor
+
+    now_at = audit_anchor(_settings(context))
+    click.echo(json.dumps({"position": now_at.position, "row_hash": now_at.row_hash.hex()}))
+
+
+@audit.command()
+@click.option("--since", type=click.File(), help="File with an anchor that `audit anchor` printed earlier.")
+@click.pass_context
+def verify(context: click.Context, since: TextIO | None) -> None:
+    """Walk the whole chain. Exit 1 and the first bad position if a row was edited, removed or added."""
+    from smart_app.app import parse_anchor, verify_audit
+
+    kept = None
+    if since is not None:
+        try:
+            kept = parse_anchor(json.load(since))
+        except (ValueError, KeyError, TypeError):
+            raise click.UsageError("--since: not a file that `warm-referral audit anchor` wrote") from None
+    found = verify_audit(_settings(context), kept)
+    if not found.holds:
+        click.echo(f"The audit chain does not hold at row {found.position}: {found.problem}.", err=True)
+        sys.exit(1)
+    click.echo(f"The audit chain holds: {found.rows} rows.")
 
 
 @cli.command()

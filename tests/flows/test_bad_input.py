@@ -326,7 +326,9 @@ BODIES: dict[str, tuple[int, str | None, Change]] = {
     "no release": (422, "Bundle.entry", _without("Consent")),
     "a release that ended": (422, "Consent", _period("2020-01-01", "2020-01-31")),
     "a release for a year": (422, "Consent.provision.period", _period("2026-01-01", "2030-12-31")),
-    "a referral to another clinic": (422, "Consent.provision.actor", _set("Task", owner={"reference": "Organization/WORD"})),
+    "a referral to another clinic": (
+        422, "Consent.provision.actor", _set("Task", owner={"reference": "Organization/WORD"}),
+    ),
     "a referral by another program": (
         422, "ServiceRequest.requester", _set("Task", requester={"reference": "Organization/northside"}),
     ),

@@ -60,7 +60,7 @@ class Observer:
 
 @dataclass(frozen=True)
 class Hidden:
-    """One of our records in the chart, as the treating clinician finds it, and how many others of its type are there."""
+    """One of our records as the treating clinician finds it, and how many others of its type the chart has."""
 
     payload: dict[str, Any]
     others: int

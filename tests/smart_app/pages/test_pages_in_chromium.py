@@ -94,6 +94,7 @@ def page(context: BrowserContext, served: str, enter: Any) -> Page:
 
 def answer(page: Page) -> None:
     """The privacy question, by one key."""
+    expect(page.locator("[autofocus]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("What would help today?")
 
@@ -188,6 +189,7 @@ def test_rule_R28_idle_after_typing_ends_the_launch(page: Page, desk: Any) -> No
     """
     page.clock.install()
     answer(page)
+    expect(page.locator("[autofocus]")).to_be_focused()
     page.keyboard.press("Enter")
     page.get_by_text("Change the name").click()
     page.get_by_label("A word that proves").fill("blue")
@@ -216,6 +218,7 @@ def test_from_launch_to_sent_with_eight_keys_and_no_typing(page: Page) -> None:
         page.keyboard.press(key)
         if number in headings:
             expect(page.locator("h1")).to_have_text(headings[number])
+            expect(page.locator("[autofocus]")).to_be_focused()
 
 
 def test_another_language_stays_within_eight_keys(context: BrowserContext, served: str, enter: Any, desk: Any) -> None:
@@ -235,6 +238,7 @@ def test_another_language_stays_within_eight_keys(context: BrowserContext, serve
         page.keyboard.press(key)
         if heading:
             expect(page.locator("h1")).to_have_text(heading)
+            expect(page.locator("[autofocus]")).to_be_focused()
 
 
 def test_everything_but_idle_works_without_script(chromium: Browser, served: str, enter: Any, desk: Any) -> None:

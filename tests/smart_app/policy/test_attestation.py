@@ -105,11 +105,12 @@ def test_rule_R20_the_tier_is_that_of_a_release_of_the_right_side() -> None:
     ours = _release(from_organization=OURS, to_organization=HARBOR, tier="outcome")
     old = {**_release(tier="outcome"), "status": "inactive"}
     foreign = _release(tier="outcome", item_references=["Task/t2"])
+    of_another = _release(tier="outcome", from_organization="Organization/northside")
 
     def tier(*releases: dict[str, Any]) -> Tier:
         return attestation.tier_in_force(releases, discloser=HARBOR, recipient=OURS, item=TASK, now=NOW)
 
     assert tier() is Tier.NONE
-    assert tier(ours, old, foreign) is Tier.NONE
+    assert tier(ours, old, foreign, of_another) is Tier.NONE
     assert tier(_release()) is Tier.NONE
     assert tier(_release(tier="contact"), _release(tier="appointment"), ours) is Tier.APPOINTMENT

@@ -253,7 +253,8 @@ def test_rule_R23_nobody_but_the_scheduler_sees_the_queue(
     clinician to inbound cases in ``links._clinical``."""
     refer()
     (item,) = scheduling.queue(world.door, scheduler, NOW)
-    for who in (clinician(), northside, Requester(Role.CLINICIAN, "Practitioner/x", Purpose.TREAT)):
+    others = (Requester(Role.CLINICIAN, "Practitioner/x", purpose) for purpose in (Purpose.TREAT, Purpose.COC))
+    for who in (clinician(), northside, *others):
         assert scheduling.queue(world.door, who, NOW) == []
         with pytest.raises(NothingToShowError):
             _book(world, who, item.appointment_reference)
