@@ -61,8 +61,9 @@ check: install-dev ## style, types, import directions, docs, rules, locks
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/house
 
-bench: install-dev ## how many referrals a second this machine carries
+bench: install-dev ## how many referrals a second this machine carries, and how much memory the demo takes
 	@$(BIN)/python bench/inbound.py
+	@$(BIN)/python bench/footprint.py
 
 lock: install-dev ## newest versions that pyproject.toml allows, with hashes, without addresses
 	@$(BIN)/uv --version >/dev/null || { echo "make lock needs uv, which could not be installed here."; exit 2; }

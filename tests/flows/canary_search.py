@@ -34,7 +34,8 @@ def forms_of(word: str) -> dict[str, bytes]:
         inner = encoded[(0, 2, 3)[before] : len(encoded) - (0, 3, 2)[(before + len(raw)) % 3]]
         forms[f"base64-{before}"] = inner
         forms[f"base64url-{before}"] = inner.replace(b"+", b"-").replace(b"/", b"_")
-    return {name: needle for name, needle in forms.items() if len(needle) >= SHORTEST}
+    distinct = {needle: name for name, needle in reversed(forms.items()) if len(needle) >= SHORTEST}
+    return {name: needle for needle, name in distinct.items()}
 
 
 def found_in(words: Iterable[str], files: Iterable[Path]) -> list[str]:

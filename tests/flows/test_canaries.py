@@ -18,7 +18,8 @@ from parties import Plays, Vault, case_of, sit_down
 from smart_app.demo import Place
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, bundle_of, resource_in, until
 
-PUBLIC_TABLES = ("partner", "launch_client")  # agreements: public facts, with no case and no patient in them
+# Agreements, and which programs' computers spoke to us in the last minutes: no case and no patient in them.
+PUBLIC_TABLES = ("partner", "launch_client", "launch_token", "launch_jti")
 
 
 @pytest.fixture(scope="module")
@@ -153,13 +154,14 @@ def test_a_seeded_leak_in_the_database_is_found(demo: Place, tmp_path: Path) -> 
     """The database is read as a file, journal included: a word in a row of it does not hide."""
     copy = tmp_path / "vault.sqlite3"
     with sqlite3.connect(f"file:{demo.directory / 'vault.sqlite3'}?mode=ro", uri=True) as source:
-        with sqlite3.connect(copy) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode=WAL")
-            target.execute("UPDATE fact SET outcome = 'Thrumwhistle'")
-            target.commit()
-            assert found_in(["Thrumwhistle"], kept_by_the_app(tmp_path))
-            assert "Thrumwhistle" in _dump(copy)["fact"]
+        target = sqlite3.connect(copy)
+        source.backup(target)
+    target.execute("PRAGMA journal_mode=WAL")
+    target.execute("UPDATE fact SET outcome = 'Thrumwhistle' WHERE rowid = (SELECT min(rowid) FROM fact)")
+    target.commit()
+    assert found_in(["Thrumwhistle"], kept_by_the_app(tmp_path)) == ["Thrumwhistle (raw) in vault.sqlite3-wal"]
+    assert "Thrumwhistle" in _dump(copy)["fact"]
+    target.close()
 
 
 def _dump(database: Path) -> dict[str, str]:
