@@ -40,6 +40,8 @@ from smart_app.ports import Partner, Services, Site
 from smart_app.settings import Settings
 
 STATIC_SECONDS = 600
+SWEEP = "launch_sweep"
+SWEEP_SECONDS = 30
 LOG = structlog.get_logger()
 
 
@@ -48,6 +50,7 @@ class Foundation:
     """What web app and worker both stand on."""
 
     engine: Engine
+    master: MasterKey
     cipher: MasterCipher
     directory: SqlDirectory
     mou_gate: DatedMouGate
@@ -65,7 +68,8 @@ def lay_foundation(settings: Settings) -> Foundation:
     """Open the vault with its key. Raises ``MasterKeyError`` when the key cannot be used."""
     logs.configure()
     engine = make_engine(settings.database_url)
-    cipher = MasterCipher(MasterKey.load(settings.master_key_file, settings.master_key), settings.tenant_id)
+    master = MasterKey.load(settings.master_key_file, settings.master_key)
+    cipher = MasterCipher(master, settings.tenant_id)
     directory = SqlDirectory(engine, settings.tenant_id)
     mou_gate = DatedMouGate(directory, settings.site.time_zone)
     alerts = SqlAlerts(engine, settings.tenant_id, now)
@@ -79,7 +83,7 @@ def lay_foundation(settings: Settings) -> Foundation:
         confidentiality=settings.confidentiality,
     )
     site = Site(settings.site.name, settings.site.phone, settings.site.time_zone, organization, settings.calendar)
-    return Foundation(engine, cipher, directory, mou_gate, alerts, door, site)
+    return Foundation(engine, master, cipher, directory, mou_gate, alerts, door, site)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -129,12 +133,30 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
         csrf.exempt(blueprint)  # bearer tokens only, no cookie
     _install_headers(app, settings)
+    app.extensions[SWEEP] = launched.end_expired
     # What the first request would otherwise wait for, a second in all: the R4 models and the holidays.
     r4.load()
     next_open_day(settings.calendar, now())
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
     )
+    return app
+
+
+def create_served_app(settings: Settings) -> Flask:
+    """The web app as ``serve`` runs it: launches that were left open are ended, and revoked at the EHR, by a thread of
+    its own, so that walking away is as good as leaving."""
+    app = create_app(settings)
+
+    def sweep() -> None:
+        while True:
+            time.sleep(SWEEP_SECONDS)
+            try:
+                app.extensions[SWEEP]()
+            except Exception as error:  # the next round tries again; the log gets the class and nothing else
+                LOG.error("sweep", error=type(error).__name__)
+
+    threading.Thread(target=sweep, name="sweep", daemon=True).start()
     return app
 
 

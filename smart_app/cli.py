@@ -62,7 +62,7 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.app import create_app, require_current_schema
+    from smart_app.app import create_served_app, require_current_schema
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
@@ -89,7 +89,7 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            return create_app(settings)
+            return create_served_app(settings)
 
     _Server().run()
 

@@ -18,7 +18,7 @@ from launch import session as launch_session
 from launch.context import LaunchContext
 from launch.errors import BearerError, LaunchError, LaunchNotFoundError
 from launch.resource_server import PartnerToken, PartnerTokens
-from smart_app.errors import LockedError, NothingToShowError
+from smart_app.errors import InvalidError, LockedError, NothingToShowError
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.ports import Partner, Services
 from smart_app.settings import CLINICAL_ROLES, Settings
@@ -205,12 +205,24 @@ def is_attested() -> bool:
 
 
 def require_attested() -> None:
-    """Record and send stay locked until the clinician attests for this launch (R2), and, where the launch has no
-    encounter, until the reason is chosen (R23)."""
+    """Record and send stay locked until the clinician attests for this launch (R2: ``LockedError``), and, where the
+    launch has no encounter, until the reason is chosen (R23: ``InvalidError``)."""
+    require_private_moment()
+    if launch().encounter_id is None and reason_without_encounter() is None:
+        raise InvalidError("There is no visit open in the chart. Say first why: phone, follow-up or other.", rule="R23")
+
+
+def require_private_moment() -> None:
+    """For what must wait for the privacy question and for nothing else, such as taking a release back (R11). Raises
+    ``LockedError``."""
     if not is_attested():
         raise LockedError(rule="R2")
-    if launch().encounter_id is None and recall(REASON_WITHOUT_ENCOUNTER) not in REASONS_WITHOUT_ENCOUNTER:
-        raise LockedError("There is no visit open in the chart. Say first why: phone, follow-up or other.", rule="R23")
+
+
+def reason_without_encounter() -> str | None:
+    """One of REASONS_WITHOUT_ENCOUNTER once it was chosen in this launch (R23), else None."""
+    chosen = recall(REASON_WITHOUT_ENCOUNTER)
+    return chosen if chosen in REASONS_WITHOUT_ENCOUNTER else None
 
 
 def end_launch() -> None:
@@ -274,4 +286,5 @@ def _enter() -> None:
         launch_id=context.launch_id,
         site_role=role,
         is_treating=role in ehr.treating_roles,
+        reason=reason_without_encounter() if is_clinical and context.encounter_id is None else None,
     )

@@ -329,6 +329,7 @@ def _common(requester: Requester, now: datetime) -> dict[str, Any]:
         "purpose": requester.purpose.value,
         "registration": requester.registration_id,
         "launch": requester.launch_id,
+        "reason": requester.reason,
     }
 
 

@@ -119,6 +119,7 @@ class Requester:
     ``patient_id`` and ``encounter_id`` are the ids of the launch at the EHR ``registration_id``; None without one.
     ``launch_id`` is the opaque id of the launch in the path, by which ``gateways/ehr`` finds its session.
     ``is_treating`` is true when configuration lists the person's site role as treating (care-team source).
+    ``reason``: why a clinician is here without an encounter ("phone", "follow-up", "other"; R23); for the audit only.
     """
 
     role: Role
@@ -130,6 +131,7 @@ class Requester:
     launch_id: str | None = None
     site_role: str | None = None
     is_treating: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

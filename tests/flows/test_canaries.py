@@ -113,7 +113,6 @@ def test_attack_14_a_dump_does_not_say_which_program_a_case_is_with(demo: Place,
         "Practitioner",
         "dr-lee",
         "sched-kim",
-        "PATRPT",
     ):
         assert [table for table, text in telling.items() if word in text] == [], word
 

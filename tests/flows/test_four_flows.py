@@ -45,12 +45,13 @@ def test_all_four_flows_with_a_synthea_patient(plays: Plays, base: str, synthea_
 def test_rule_R06_an_ehr_without_a_proof_receives_nothing(ehr: SandboxEhr, program: SandboxProgram) -> None:
     """At EHR b a note, a referral and a visit write nothing to the EHR; the pages give the lines to enter by hand.
 
-    Break: let ``placement.decide`` return "ehr-and-vault" without looking for a proof, with write types at b.
+    Break: let ``placement.decide`` return "ehr-and-vault" for every registration that is known.
     """
     before = len(ehr.writes())
     desk = sit_down(ehr, "b", "sw-haddad", "p-marcus", answer="alone")
-    desk.open("note")
-    saved = desk.submit("/note", wants_ehr_copy="no")
+    form = desk.open("note").form("/note")
+    assert form.choices["wants_ehr_copy"] == ["no"]
+    saved = desk.force("note", once=form.fields["once"], wants_ehr_copy="yes")  # asked for all the same
     assert "What to chart" in saved.text
     assert "own encrypted store" in saved.text
     _send(desk, "Tallowby")

@@ -28,6 +28,7 @@ from launch import routes
 from launch import session as launch_session
 from launch.context import LaunchEvent
 from launch.errors import LaunchError
+from launch.fhir_client import FhirConnection
 from launch.keys import KeyRing, create_key_file
 from launch.registrations import Registrations, parse
 from launch.store import metadata
@@ -420,6 +421,17 @@ def make_launch_app(
 @pytest.fixture
 def launch_app(make_launch_app: Callable[..., LaunchApp], ehr: EhrDouble) -> LaunchApp:
     return make_launch_app(ehr)
+
+
+@pytest.fixture
+def launched(launch_app: LaunchApp, ehr: EhrDouble) -> tuple[str, FhirConnection]:
+    launch_id = launch_app.finish(launch_app.browser(), ehr)
+    return launch_id, launch_app.launch.fhir_clients.for_launch(launch_id)
+
+
+@pytest.fixture
+def connection(launched: tuple[str, FhirConnection]) -> FhirConnection:
+    return launched[1]
 
 
 def _add_pages(app: Flask, launch: routes.Launch) -> None:
