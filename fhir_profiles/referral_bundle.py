@@ -42,6 +42,8 @@ COUNTS: Mapping[str, tuple[int, int]] = {
     "Task": (1, 1),
     "Appointment": (0, 1),
 }
+# A new referral has no answer yet: here a reason would be the sender's own text, kept word for word (R17).
+_ANSWERS = ("statusReason", "output")
 _NEW_STATUS = {"Consent": "active", "ServiceRequest": "active", "Task": "requested", "Appointment": "proposed"}
 
 
@@ -153,6 +155,9 @@ def _check_entry(entry: Payload, path: str, report: Report) -> None:
         report.add("invariant", f"{path}.fullUrl", "The address does not end in the type and id of its resource.")
     if kind in _NEW_STATUS and resource["status"] != _NEW_STATUS[kind]:
         report.add("business-rule", f"{path}.resource.status", "A new referral does not begin in this status.")
+    for answer in _ANSWERS:
+        if answer in resource:
+            report.add("business-rule", f"{path}.resource.{answer}", "A new referral does not begin with an answer.")
     PARTS[kind][2](resource, f"{path}.resource", report)
 
 

@@ -31,9 +31,7 @@ def referral_patient(
 
     ValueError when the alias is empty, longer than 40 characters, or not one printable line.
     """
-    report = Report()
-    shapes.line(LONGEST_ALIAS).check(alias, "alias", report)
-    if report.issues:
+    if not is_alias(alias):
         raise ValueError("the name to use is one printable line of at most 40 characters")
     return r4.checked(
         {
@@ -45,6 +43,13 @@ def referral_patient(
             "gender": "unknown",
         }
     )
+
+
+def is_alias(text: str) -> bool:
+    """Is this a name to use: one printable line of at most 40 characters, without blanks around it?"""
+    report = Report()
+    shapes.line(LONGEST_ALIAS).check(text, "alias", report)
+    return not report.issues
 
 
 def alias_of(payload: Payload) -> str:

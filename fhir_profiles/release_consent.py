@@ -68,7 +68,7 @@ SHAPE = Record(
         "performer!": Many(shapes.reference("Patient")),
         "organization!": Many(shapes.reference("Organization", urn=False)),
         "sourceReference!": Record({"type!": shapes.code("DocumentReference"), "identifier!": shapes.IDENTIFIER}),
-        "policy!": Many(Record({"uri!": shapes.URI})),
+        "policy!": Many(Record({"uri!": shapes.PLAIN_URI})),
         "provision!": _PROVISION,
     }
 )

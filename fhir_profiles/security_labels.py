@@ -181,6 +181,11 @@ def is_known(labels: Iterable[Label]) -> bool:
     return all(label in KNOWN for label in labels)
 
 
+def is_spelling_known(label: Label) -> bool:
+    """True for a label of the closed set, in today's spelling or a retired one, and for one that we refuse by name."""
+    return normal(label) in KNOWN | _CANNOT_KEEP
+
+
 def label_problems(payload: Payload, ours: Sequence[Label]) -> list[str]:
     """Why these received labels cannot be accepted; empty when they can. No label at all is fine: we add ours.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fhir_profiles import dates
+from fhir_profiles.security_labels import Label, is_spelling_known
 from fhir_profiles.terminology import LAW_BASIS, SEC_LABEL_BASIS
 
 MAX_ISSUES = 50
@@ -19,6 +20,13 @@ MAX_ISSUES = 50
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,15}:[\x21-\x7e]{1,230}")
 _TOKEN = re.compile(r"[A-Za-z0-9._:/+-]{1,64}")
+# What others chose and we keep (R17): no spaces, no query, no fragment, no user name; nothing to put a sentence into.
+_PLAIN_URI = re.compile(
+    r"https?://[A-Za-z0-9.-]{1,80}(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]{1,40}){0,6}/?"
+    r"|urn:[a-z0-9][a-z0-9-]{1,30}:[A-Za-z0-9.:-]{1,80}"
+)
+_OPAQUE = re.compile(r"[A-Za-z0-9._-]{1,64}|urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,4}(?:\.[0-9]{1,4}){0,2}")
 _TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]{1,39})/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _URN_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ABSOLUTE = re.compile(
@@ -209,6 +217,8 @@ def _is_printable(value: str) -> bool:
 ID = matching(_ID, "A FHIR id is expected here.")
 URI = matching(_URI, "An absolute URI is expected here.")
 TOKEN = matching(_TOKEN, "A short token without spaces is expected here.")
+PLAIN_URI = matching(_PLAIN_URI, "A plain http, https or urn address is expected here, without query or fragment.")
+OPAQUE = matching(_OPAQUE, "A short opaque number without spaces is expected here.")
 DATE = Text(dates.is_date, "A full date is expected here.")
 DATE_TIME = Text(dates.is_date_time, "A full date, or a date with time and zone, is expected here.")
 INSTANT = Text(dates.is_instant, "A date with time and zone is expected here.")
@@ -290,11 +300,27 @@ class Extensions:
 
 
 _LAWS = tuple((LAW_BASIS, law) for law in ("VAWA", "FVPSA", "VOCA"))
-_LABEL = Record(
+
+
+class _LabelCoding(Record):
+    """A label out of the closed set, in any spelling of it that was ever right. A code or a system that nobody knows
+    would be kept word for word, so it could carry anything (R17)."""
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """Its shape, then membership."""
+        super().check(value, path, report)
+        if not isinstance(value, dict):
+            return
+        system, chosen = value.get("system"), value.get("code")
+        if isinstance(system, str) and isinstance(chosen, str) and not is_spelling_known(Label(system, chosen)):
+            report.add("code-invalid", path, "This label is not one of those known here.")
+
+
+_LABEL = _LabelCoding(
     {
         "system!": URI,
         "code!": TOKEN,
-        "version": TOKEN,
+        "version": matching(_VERSION, "A version number or a date is expected here."),
         "extension": Extensions({SEC_LABEL_BASIS: Record({"valueCoding!": coding(*_LAWS)})}),
     }
 )
@@ -314,7 +340,7 @@ def meta(profile_url: str, *parents: str) -> Record:
 
 
 PERIOD = Record({"start!": DATE_TIME, "end!": DATE_TIME})
-IDENTIFIER = Record({"system!": URI, "value!": TOKEN})
+IDENTIFIER = Record({"system!": PLAIN_URI, "value!": OPAQUE})
 
 
 def check_period(period: dict[str, str], path: str, report: Report) -> None:

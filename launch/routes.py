@@ -42,9 +42,12 @@ class Launch:
     fhir_clients: FhirClients
     partner_tokens: PartnerTokens
     sessions: ServerSideSessionInterface
+    forget_expired: Callable[[], None]
 
     def end_expired(self) -> int:
-        """Drop and revoke launches that were left alone; to be called now and then. Returns how many."""
+        """Drop and revoke launches that were left alone, and forget programs' tokens that are over; to be called now
+        and then. Returns how many launches."""
+        self.forget_expired()
         return self.sessions.end_expired()
 
 
@@ -113,6 +116,7 @@ def install(
         FhirClients(registrations, engine, cipher, keys, tenant_id, on_event=on_event, idle_seconds=idle_seconds),
         PartnerTokens(engine, tenant_id, is_partner_open),
         sessions,
+        lambda: token_endpoint.forget_expired(engine, tenant_id),
     )
 
 

@@ -129,7 +129,7 @@ class ServerSideSessionInterface(SessionInterface):
         return session_id
 
     def keep_launch(self, context: LaunchContext, tokens: dict[str, Any]) -> None:
-        """Bind a finished launch to this browser session and rotate its cookie; other launches stay."""
+        """Bind a finished launch to this browser session and rotate its cookie; this person's other launches stay."""
         browser, now = _browser(), _now()
         row = LaunchRow(
             launch_id=context.launch_id,
@@ -145,6 +145,17 @@ class ServerSideSessionInterface(SessionInterface):
         if not self._store.add_launch(row, new_cookie=browser.new_cookie, session_expires_at=row.expires_at):
             browser.new_cookie = None
             raise StateError("session-gone")
+        self._end_others(row.session_id, context)
+
+    def _end_others(self, session_id: str, signed_in: LaunchContext) -> None:
+        """Whoever signs in next at a shared computer finds nothing of the person before in its history (attack 4)."""
+        for row in self._store.launches_of(session_id):
+            context = LaunchContext.from_json(row.context)
+            is_same_ehr = context.registration_id == signed_in.registration_id
+            if is_same_ehr and context.fhir_user != signed_in.fhir_user:
+                ended, _ = self._store.end_launch(row.launch_id)
+                if ended is not None:
+                    self._after_end(ended, "another-person")
 
     # --- what a page needs
 

@@ -315,6 +315,13 @@ class LaunchStore:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else self._launch_row(row)
 
+    def launches_of(self, session_id: str) -> list[LaunchRow]:
+        """All launches of one browser session."""
+        table = launch_launch
+        query = select(table).where(table.c.tenant_id == self._tenant_id, table.c.session_id == session_id)
+        with self._reading.connect() as connection:
+            return [self._launch_row(row) for row in connection.execute(query).mappings()]
+
     def touch_launch(self, launch_id: str, *, now: int) -> None:
         """Note that the launch is in use."""
         with self._engine.begin() as connection:

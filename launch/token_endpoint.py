@@ -112,6 +112,12 @@ def register_client(
         )
 
 
+def forget_expired(engine: Engine, tenant_id: str) -> None:
+    """Sweep out tokens, spent assertions and counts that are over: together they say which program called when."""
+    with engine.begin() as connection:
+        _delete_expired(connection, tenant_id, int(time.time()))
+
+
 def install(
     app: Flask,
     engine: Engine,
@@ -370,13 +376,7 @@ class _TokenServer(AuthorizationServer):  # type: ignore[misc]
         now = int(time.time())
         jti_hash = _sha256(received.jti)
         with self._engine.begin() as connection:
-            for table in (launch_token, launch_jti):
-                connection.execute(delete(table).where(table.c.tenant_id == self._tenant_id, table.c.expires_at < now))
-            connection.execute(
-                delete(launch_attempt).where(
-                    launch_attempt.c.tenant_id == self._tenant_id, launch_attempt.c.minute < now // 60
-                )
-            )
+            _delete_expired(connection, self._tenant_id, now)
             connection.execute(
                 insert(launch_token).values(
                     tenant_id=self._tenant_id,
@@ -422,6 +422,14 @@ class _TokenServer(AuthorizationServer):  # type: ignore[misc]
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """No signals: whoever listens would get tokens."""
+
+
+def _delete_expired(connection: Connection, tenant_id: str, now: int) -> None:
+    for table in (launch_token, launch_jti):
+        connection.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.expires_at < now))
+    connection.execute(
+        delete(launch_attempt).where(launch_attempt.c.tenant_id == tenant_id, launch_attempt.c.minute < now // 60)
+    )
 
 
 def _insert(connection: Connection, table: Any) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -21,8 +22,7 @@ from whitenoise import WhiteNoise
 from fhir_profiles import r4
 from launch import routes as launch_routes
 from launch.backend_services import Client as BackendClient
-from smart_app import guards, logs, pages
-from smart_app.api import health, partner_fhir
+from smart_app import api, guards, logs, pages
 from smart_app.delivery.worker import Worker
 from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.alerts import SqlAlerts
@@ -32,13 +32,17 @@ from smart_app.gateways.demo_wire import HttpDemoWire
 from smart_app.gateways.directory import DatedMouGate, SqlDirectory
 from smart_app.gateways.door import VaultDoor
 from smart_app.gateways.ehr import EhrGateway
-from smart_app.gateways.engine import make_engine
+from smart_app.gateways.engine import empty_wal, make_engine
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.gateways.partner import PartnerSender
 from smart_app.pages import problems
+from smart_app.policy import placement
 from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services, Site
 from smart_app.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 STATIC_SECONDS = 600
 SWEEP = "launch_sweep"
@@ -100,6 +104,7 @@ def create_app(settings: Settings) -> Flask:
         MAX_CONTENT_LENGTH=1_000_001,
         MAX_FORM_MEMORY_SIZE=100_000,
     )
+    app.url_map.merge_slashes = False  # werkzeug mends "//" by a redirect to whatever the Host header says
     csrf = CSRFProtect(app)
     launched = launch_routes.install(
         app,
@@ -130,17 +135,18 @@ def create_app(settings: Settings) -> Flask:
         guards.declare_public(app, name)
         csrf.exempt(app.blueprints[name])
     pages.register(app)
-    for blueprint in (partner_fhir.blueprint, health.blueprint):
-        app.register_blueprint(blueprint)
+    for blueprint in api.register(app):
         csrf.exempt(blueprint)  # bearer tokens only, no cookie
     _install_headers(app, settings)
-    app.extensions[SWEEP] = launched.end_expired
+    app.extensions[SWEEP] = lambda: _sweep(launched, base, settings)
     # What the first request would otherwise wait for, a second in all: the R4 models and the holidays.
     r4.load()
     next_open_day(settings.calendar, now())
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
     )
+    if settings.trusted_proxies:
+        app.wsgi_app = _BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -159,6 +165,30 @@ def create_served_app(settings: Settings) -> Flask:
 
     threading.Thread(target=sweep, name="sweep", daemon=True).start()
     return app
+
+
+def _sweep(launched: launch_routes.Launch, base: Foundation, settings: Settings) -> None:
+    """End what was left open, leave no old page of it behind in the write-ahead log, and look at dated permissions."""
+    launched.end_expired()
+    empty_wal(base.engine)
+    if _has_proof_to_renew(settings):
+        base.alerts.raise_once("ehr-proof-over")
+
+
+def _has_proof_to_renew(settings: Settings) -> bool:
+    """Is some copy to an EHR set up, and not allowed any more (R6)?"""
+    return any(
+        placement.decide(
+            settings.placement,
+            registration_id=registration_id,
+            resource_type=resource_type,
+            patient_id=None,
+            patient_wants_ehr_copy=True,
+            today=now().date(),
+        ).needs_officer
+        for registration_id, site in settings.placement.registrations.items()
+        for resource_type in site.by_type
+    )
 
 
 def create_worker(settings: Settings) -> Worker:
@@ -181,7 +211,9 @@ def migrate(settings: Settings) -> None:
     """Bring the database to this version's schema, making the folder of a SQLite file."""
     prefix = "sqlite:///"
     if settings.database_url.startswith(prefix):
-        Path(settings.database_url.removeprefix(prefix)).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(settings.database_url.removeprefix(prefix))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # SQLite gives its log and index the same mode
     migrations_runner.migrate(settings.database_url)
 
 
@@ -264,6 +296,31 @@ def require_current_schema(settings: Settings) -> str | None:
 def _is_client_open(base: Foundation, client_id: str) -> bool:
     partner = base.directory.partner_of_client(client_id)
     return partner is not None and base.mou_gate.is_open(partner.partner_id, now())
+
+
+class _BehindProxies:
+    """Counts and audits callers by their own address where a proxy that settings trust tells it. The last address that
+    is not a proxy of ours counts: what stands before it is the caller's own word."""
+
+    def __init__(self, inner: WSGIApplication, trusted: tuple[str, ...]) -> None:
+        self._inner = inner
+        self._trusted = frozenset(trusted)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("REMOTE_ADDR") in self._trusted:
+            told = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
+            callers = [address for address in told if address not in self._trusted]
+            if callers and _is_address(callers[-1]):
+                environ["REMOTE_ADDR"] = callers[-1]
+        return self._inner(environ, start_response)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _install_headers(app: Flask, settings: Settings) -> None:

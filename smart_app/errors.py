@@ -99,7 +99,9 @@ class EhrUnavailableError(AppError):
 
     status = 502
     code = "transient"
-    words = "The EHR did not answer. Nothing was saved. Open the app again from the chart. The phone list works without it."
+    words = (
+        "The EHR did not answer. Nothing was saved. Open the app again from the chart. The phone list works without it."
+    )
 
 
 class UnlabelledError(AppError):

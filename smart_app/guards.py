@@ -75,7 +75,9 @@ def show_launch_errors(app: Flask, show: Callable[[str, str, int], Response], no
 def protect(blueprint: Blueprint, guard: Guard) -> None:
     """Run ``guard`` before every view of ``blueprint``, and write down which one it is for the house test."""
     blueprint.before_request(guard)
-    blueprint.record(lambda state: _installed(cast(Flask, state.app)).guard_by_blueprint.update({blueprint.name: guard}))
+    blueprint.record(
+        lambda state: _installed(cast(Flask, state.app)).guard_by_blueprint.update({blueprint.name: guard})
+    )
 
 
 def guard_names(app: Flask) -> dict[str, str]:

@@ -171,7 +171,8 @@ class Outbox(Protocol):
 
     def state_of(self, case_id: str) -> str | None:
         """How far the case's send got, a transport fact of ours: "queued", "trying" (it failed at least once),
-        "delivered", "stopped" or "failed". None: nothing was queued, or the requester may not see the case."""
+        "delivered", "stopped", "recalled" (stopped when the program may have had it already) or "failed". None: nothing
+        was queued, or the requester may not see the case."""
 
 
 @dataclass(frozen=True)
@@ -325,6 +326,7 @@ class DemoWire(Protocol):
 
     def ehr_writes(self) -> list[Mapping[str, Any]]: ...
     def partner_receipts(self) -> list[Mapping[str, Any]]: ...
+    def partner_sent(self) -> list[Mapping[str, Any]]: ...
     def ehr_as(self, who: str, patient_id: str) -> list[Payload]: ...
 
 

@@ -171,7 +171,7 @@ class FhirServer:
         )  # fmt: skip
 
     def record(self, made: Response) -> Response:
-        """Keep every write as received, with the answer's status, for the control port."""
+        """Keep every write as received, with the answer's status and address, for the control port."""
         if request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.endswith("/_search"):
             self.ehr.writes.append(
                 {
@@ -179,6 +179,7 @@ class FhirServer:
                     "method": request.method,
                     "path": request.path,
                     "status": made.status_code,
+                    "location": made.headers.get("Location"),
                     "body": getattr(g, "body", b"").decode("utf-8", "replace"),
                 }
             )

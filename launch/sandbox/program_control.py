@@ -64,6 +64,20 @@ def create_app(program: Program) -> Flask:
             ]
         )
 
+    @app.get("/sent")
+    def sent() -> Response:
+        return jsonify(
+            [
+                {
+                    "bundle": bytes(row["raw"]).decode("utf-8", "replace"),
+                    "sender": row["sender"],
+                    "location": row["location"],
+                    "status": row["http_status"],
+                }
+                for row in program.store.sent()
+            ]
+        )
+
     @app.post("/release")
     def release() -> Response:
         body = _body()

@@ -92,6 +92,10 @@ class ProgramStore:
         """The item that came with this Task address."""
         return self.one("SELECT * FROM item WHERE task_url=?", task_url)
 
+    def sent(self) -> Sequence[sqlite3.Row]:
+        """Every referral the clinic took from us, oldest first; ``raw`` is the bundle, byte for byte."""
+        return self.all("SELECT * FROM sent ORDER BY sent_at")
+
     # --- our token endpoint ---
 
     def spend(self, client_id: str, jti: str, expires_at: float) -> bool:

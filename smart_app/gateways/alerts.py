@@ -48,6 +48,17 @@ class SqlAlerts:
         with self._engine.begin() as connection:
             raise_in(connection, tenant_id=self._tenant_id, kind=kind, reference=reference, now=self._now())
 
+    def raise_once(self, kind: str) -> None:
+        """Keep an alert of ``kind`` unless there was one this month already, looked at or not."""
+        month = f"{self._now():%Y-%m}"
+        statement = select(alert.c.alert_id).where(
+            alert.c.tenant_id == self._tenant_id, alert.c.kind == kind, alert.c.month == month
+        )
+        with self._engine.execution_options(is_read_only=True).begin() as connection:
+            is_known = connection.execute(statement.limit(1)).first() is not None
+        if not is_known:
+            self.raise_alert(kind)
+
     def open_alerts(self) -> list[OpenAlert]:
         """All open alerts, by kind."""
         statement = (

@@ -29,6 +29,10 @@ class HttpDemoWire:
         """Every referral the program received, bundle as it came."""
         return list(_get(f"{self._program_control}/received"))
 
+    def partner_sent(self) -> list[Mapping[str, Any]]:
+        """Every referral the program posted to us, bundle as it left."""
+        return list(_get(f"{self._program_control}/sent"))
+
     def ehr_as(self, who: str, patient_id: str) -> list[Payload]:
         """What ``who`` ("clinician", "patient", "proxy", "third-party", "unprivileged-staff", "scheduler") sees of
         this patient at the EHR, by a token of that kind."""

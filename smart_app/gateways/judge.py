@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from smart_app.gateways import links
-from smart_app.gateways.consent_register import ConsentRegister
-from smart_app.gateways.vault import CaseRow, Head, Vault, labels_in
+from smart_app.gateways.consent_register import ConsentRegister, Standing
+from smart_app.gateways.vault import CaseRow, Head, SealedRow, Vault, labels_in
 from smart_app.policy import access
-from smart_app.policy.access import LabelClass, Link, Requester, Result, Role
+from smart_app.policy.access import ConsentState, LabelClass, Link, Requester, Result, Role
 from smart_app.ports import PatientKey, Payload
 
 REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,31})/([A-Za-z0-9\-.]{1,64})")
@@ -54,11 +54,13 @@ class Verdict:
 
 @dataclass
 class Scene:
-    """Some cases with everything a decision may look at: heads without content, and their releases."""
+    """Some cases with everything a decision may look at: heads without content, and their releases, which are opened
+    only where one of them could change the answer."""
 
     cases: dict[str, CaseRow]
     heads: dict[str, list[Head]] = field(default_factory=dict)
-    consents: dict[str, list[Payload]] = field(default_factory=dict)
+    sealed: dict[str, list[SealedRow]] = field(default_factory=dict)
+    opened: dict[str, list[Payload]] = field(default_factory=dict)
 
 
 class Judge:
@@ -91,12 +93,18 @@ class Judge:
         scene = Scene(cases, {case_id: [] for case_id in cases})
         for head in self._vault.heads(list(cases)):
             scene.heads[head.case_id].append(head)
-        scene.consents = self._vault.consents(list(cases.values()))
+        scene.sealed = self._vault.sealed_consents(list(cases))
         return scene
 
     def case(self, case_id: str) -> Scene:
         """The scene of one case, empty when it is absent."""
         return self.scene_of([self._vault.case(case_id)])
+
+    def releases(self, scene: Scene, case_id: str) -> list[Payload]:
+        """The Consents of one case of the scene."""
+        if case_id in scene.sealed:
+            scene.opened[case_id] = self._vault.opened_consents(scene.cases[case_id], scene.sealed.pop(case_id))
+        return scene.opened.setdefault(case_id, [])
 
     def verdicts(self, scene: Scene, resource_type: str | None = None) -> list[Verdict]:
         """On all items of the scene, or those of one type, oldest first in each case."""
@@ -132,7 +140,7 @@ class Judge:
             return True
         scene = self.scene_of([verdict.case])
         return self._register.is_released_to_us(
-            scene.consents[verdict.case.case_id],
+            self.releases(scene, verdict.case.case_id),
             self._requester.user_reference,
             verdict.head,
             scene.heads[verdict.case.case_id],
@@ -141,27 +149,42 @@ class Judge:
 
     def _by_tie(self, head: Head, case: CaseRow, scene: Scene, label: LabelClass, is_new: bool) -> list[Verdict]:
         facts = self._facts_about(case)
-        consents, heads = scene.consents[case.case_id], scene.heads[case.case_id]
-        standing = self._register.standing(consents, self._requester, head, heads, self._now)
+        ties = links.ties(self._requester, facts, head.resource_type, is_new=is_new)
+        standing = Standing(ConsentState.NONE)
+        if any(self._hangs_on_a_release(tie, label, facts) for tie in ties):
+            consents, heads = self.releases(scene, case.case_id), scene.heads[case.case_id]
+            standing = self._register.standing(consents, self._requester, head, heads, self._now)
         found = []
-        for tie in links.ties(self._requester, facts, head.resource_type, is_new=is_new):
-            decision = access.decide(
-                role=tie.role,
-                purpose=self._requester.purpose,
-                label=label,
-                consent=standing.state,
-                link=tie.link,
-                origin=facts.origin,
-            )
+        for tie in ties:
+            decision = self._decision(tie, label, facts, standing.state)
             found.append(Verdict(head, case, decision.result, decision.rule, tie, standing.consent_reference))
         return found
+
+    def _hangs_on_a_release(self, tie: links.Tie, label: LabelClass, facts: links.Facts) -> bool:
+        """Could any release, or a "no", change the answer? If not none is opened: a denial takes no longer than an
+        item that is not there."""
+        return len({self._decision(tie, label, facts, state).result for state in ConsentState}) > 1
+
+    def _decision(
+        self, tie: links.Tie, label: LabelClass, facts: links.Facts, consent: ConsentState
+    ) -> access.Decision:
+        return access.decide(
+            role=tie.role,
+            purpose=self._requester.purpose,
+            label=label,
+            consent=consent,
+            link=tie.link,
+            origin=facts.origin,
+        )
 
     def _facts_about(self, case: CaseRow) -> links.Facts:
         asks = self._requester
         patient = launched_patient(asks)
         program = asks.user_reference.removeprefix("Organization/")
+        is_of_another_chart = patient is not None and case.patient_index != self._vault.patient_index(patient)
+        is_own = case.author_index == self._vault.author_index(asks.registration_id, asks.user_reference)
         return links.Facts(
-            is_author=case.author_index == self._vault.author_index(asks.registration_id, asks.user_reference),
+            is_author=is_own and not is_of_another_chart,  # one launch shows one patient (attack 10)
             is_partner=asks.role is Role.ADVOCATE and case.partner_index == self._vault.partner_index(program),
             is_launched_patient=patient is not None and case.patient_index == self._vault.patient_index(patient),
             kind=case.kind,

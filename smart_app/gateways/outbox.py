@@ -112,9 +112,11 @@ class UnitOutbox:
         self._connection.execute(
             update(delivery).where(*of_case, delivery.c.state == "open").values(state="done", **EMPTY)
         )
+        may_have_arrived = transport in ("delivered", "recalled") or bool(attempts)
         if transport is not None:
-            _set_transport(self._connection, self._cipher.tenant_id, case_id, "stopped")
-        return transport == "delivered" or bool(attempts)
+            state = "recalled" if may_have_arrived else "stopped"
+            _set_transport(self._connection, self._cipher.tenant_id, case_id, state)
+        return may_have_arrived
 
 
 class SqlJobStore:
@@ -178,7 +180,7 @@ class SqlJobStore:
             if not _changed(connection, values):
                 return False
             self._note(connection, job, "failed", "gave-up")
-            self._tell(connection, "delivery-failed", job)
+            self._tell(connection, "recall-by-phone" if job.kind == "cancel" else "delivery-failed", job)
         self._has_emptied.set()
         return True
 

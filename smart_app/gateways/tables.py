@@ -47,7 +47,7 @@ vault_case = Table(
     Column("patient_index", LargeBinary),
     Column("author_index", LargeBinary, nullable=False),
     Column("partner_index", LargeBinary),
-    Column("transport", String(16)),  # content-free: queued, trying, delivered, stopped, failed
+    Column("transport", String(16)),  # content-free: queued, trying, delivered, stopped, recalled, failed
     Column("details", LargeBinary, nullable=False),
     CheckConstraint("kind IN ('disclosure', 'referral', 'inbound')", name="ck_vault_case_kind"),
     Index("ix_vault_case_patient", "tenant_id", "patient_index", "kind"),

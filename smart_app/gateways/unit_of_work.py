@@ -212,7 +212,7 @@ class Unit:
         self._vault.insert(head, made, verdict.case, self._now)
         scene.heads[case_id].append(head)
         if head.resource_type == "Consent":
-            scene.consents[case_id].append(made)
+            self._judge.releases(scene, case_id).append(made)
         return self._shown(verdict, Content(made, None), head)
 
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:

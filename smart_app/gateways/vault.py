@@ -67,6 +67,9 @@ class Head:
         return f"{self.resource_type}/{self.resource_id}"
 
 
+SealedRow = tuple[Head, bytes]
+
+
 @dataclass(frozen=True)
 class Content:
     """An opened resource and, if one was made, the reference of its copy in the EHR."""
@@ -209,27 +212,31 @@ class Vault:
                 continue
         return opened
 
-    def consents(self, cases: Sequence[CaseRow]) -> dict[str, list[Payload]]:
-        """Case id -> its Consent payloads, in one statement. One that does not open, or lost its labels, is left
-        out: a release we cannot trust opens nothing."""
-        by_id = {case.case_id: case for case in cases}
-        found: dict[str, list[Payload]] = {case_id: [] for case_id in by_id}
-        ids = list(by_id)
-        for start in range(0, max(len(ids), 1), CHUNK):
+    def sealed_consents(self, case_ids: Sequence[str]) -> dict[str, list[SealedRow]]:
+        """Case id -> its Consent rows, not opened, in one statement."""
+        found: dict[str, list[SealedRow]] = {case_id: [] for case_id in case_ids}
+        for start in range(0, max(len(case_ids), 1), CHUNK):
             columns = (*(vault_resource.c[name] for name in Head.__annotations__), vault_resource.c.body)
             statement = select(*columns).where(
                 vault_resource.c.tenant_id == self._tenant_id,
                 vault_resource.c.is_current,
-                vault_resource.c.case_id.in_(ids[start : start + CHUNK]),
+                vault_resource.c.case_id.in_(case_ids[start : start + CHUNK]),
                 vault_resource.c.resource_type == "Consent",
             )
             for *columns_of_head, body in self._connection.execute(statement.order_by(vault_resource.c.ordinal)):
                 head = Head(*columns_of_head)
-                try:
-                    content = self._content(head, by_id[head.case_id], body, None)
-                except TamperedError:
-                    continue
-                found[head.case_id].append(content.payload)
+                found[head.case_id].append((head, body))
+        return found
+
+    def opened_consents(self, case: CaseRow, rows: Iterable[SealedRow]) -> list[Payload]:
+        """The payloads of these rows of one case. One that does not open, or lost its labels, is left out: a release
+        we cannot trust opens nothing."""
+        found = []
+        for head, body in rows:
+            try:
+                found.append(self._content(head, case, body, None).payload)
+            except TamperedError:
+                continue
         return found
 
     def insert(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> None:

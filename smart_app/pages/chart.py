@@ -35,7 +35,7 @@ INTERPRETERS = (("none", "We speak the same language"), ("trained", "Trained int
 NEXT_STEPS = {"connect": "referral.choose", "note": "disclosure.form"}
 
 
-@entry.get("/v/<launch_id>/")
+@entry.get("/v/<launch_id>/", strict_slashes=False)  # no redirect: it would go to whatever the Host header says
 def home(launch_id: str) -> Response | str:
     """The role's own first page; for clinicians the privacy question, then what would help."""
     own = OWN_PAGES.get(guards.site_role())

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask, g
 
 from smart_app import guards
+from smart_app.policy.day_words import day_words
 from smart_app.ports import Partner
 
 PATIENT_NOTE = "patient"
@@ -80,6 +81,7 @@ def install(app: Flask) -> None:
     app.context_processor(context)
     app.add_template_filter(language_name)
     app.add_template_filter(local_time)
+    app.add_template_filter(day_words, "day")
 
 
 def language_name(code: str) -> str:
@@ -137,7 +139,7 @@ def _banner(patient: dict[str, Any] | None) -> dict[str, str] | None:
     if patient is None:
         return None
     if guards.launch().needs_patient_banner:
-        born = f"Born {patient['birth_date']}" if patient["birth_date"] else ""
+        born = f"Born {day_words(patient['birth_date'])}" if patient["birth_date"] else ""
         return {"name": patient["name"], "detail": born}
     age = f"Age {patient['age']}" if patient["age"] is not None else ""
     return {"name": patient["initials"], "detail": age}

@@ -21,7 +21,7 @@ from smart_app import guards
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import minors, placement
 from smart_app.ports import Partner
-from smart_app.workflows import referral
+from smart_app.workflows import referral, release
 
 blueprint = Blueprint("referral", __name__)
 guards.protect(blueprint, guards.require_clinician)
@@ -77,6 +77,8 @@ def form(launch_id: str, partner_id: str) -> Response | str:
 def go_on(launch_id: str, partner_id: str) -> Response | str:
     """See what is sent, send it, or call together."""
     guards.require_attested()
+    if guards.recall("patient") is None:  # nobody has seen yet whose chart this is (attack 10)
+        return redirect(url_for("entry.home", launch_id=launch_id), 303)
     partner = _partner(partner_id)
     step, signed = request.form.get("step"), request.form.get("signed", "")
     if step == "call" or (step in SENDS and signed == "cannot-sign"):
@@ -104,6 +106,27 @@ def sent(launch_id: str, case_id: str) -> Response | str:
         just_sent=kept if kept.get("case_id") == case_id else None,
         follow_url=f"/follow?item={case_id}" if services.demo is not None else None,
     )
+
+
+@blueprint.get("/v/<launch_id>/sent/<case_id>/back")
+def ask_back(launch_id: str, case_id: str) -> Response | str:
+    """The patient takes it back: what that stops and what it does not, once, before it is done. No reason is asked."""
+    if not guards.is_attested():
+        return redirect(url_for("entry.home", launch_id=launch_id), 303)
+    services = guards.services()
+    status = referral.status_of(services.door, guards.requester(), case_id, services.now())
+    if status.is_taken_back:
+        return redirect(url_for("referral.sent", launch_id=launch_id, case_id=case_id), 303)
+    return render_template("take_back.html", status=status, partner=services.directory.partner(status.partner_id))
+
+
+@blueprint.post("/v/<launch_id>/sent/<case_id>/back")
+def take_back(launch_id: str, case_id: str) -> Response:
+    """By voice is enough, at once, and whether or not a visit is open (R11)."""
+    guards.require_private_moment()
+    services = guards.services()
+    release.withdraw(services.door, guards.requester(), case_id, services.now())
+    return redirect(url_for("referral.sent", launch_id=launch_id, case_id=case_id), 303)
 
 
 def _review(partner: Partner, typed: _Typed) -> str | Response:

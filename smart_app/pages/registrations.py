@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, render_template
 
 from smart_app import guards
+from smart_app.policy.day_words import day_words
 from smart_app.policy.placement import RegistrationPlacement
 
 blueprint = Blueprint("registrations", __name__)
@@ -36,8 +37,8 @@ class _Registration:
             return "none: nothing is written to this EHR"
         left = (proof.expires_on - self.today).days
         if left < 0:
-            return f"ended on {proof.expires_on.isoformat()}: nothing is written until the probe is run again"
-        return f"made on {proof.made_on.isoformat()}, holds until {proof.expires_on.isoformat()} ({left} days)"
+            return f"ended on {day_words(proof.expires_on)}: nothing is written until the probe is run again"
+        return f"made on {day_words(proof.made_on)}, holds until {day_words(proof.expires_on)} ({left} days)"
 
 
 @blueprint.get("/v/<launch_id>/registrations")

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from fhir_profiles.referral_task import REASONS
 from smart_app import guards
 from smart_app.errors import InvalidError
-from smart_app.policy.clinic_calendar import next_open_day
+from smart_app.policy.clinic_calendar import first_free, next_open_day
 from smart_app.workflows import scheduling
 from smart_app.workflows.scheduling import QueueItem
 
@@ -54,10 +54,11 @@ def queue(launch_id: str) -> str:
 
 @blueprint.get("/v/<launch_id>/queue/<appointment_id>")
 def item(launch_id: str, appointment_id: str) -> str:
-    """One request, with the day that was asked for already filled in."""
-    found = _item(appointment_id)
+    """One request, with the day that was asked for and its first free half hour already filled in."""
+    found, others = _item(appointment_id)
     kept = guards.recall(BOOKED) or {}
-    return _show(found, _proposed(found), result=kept if kept.get("item") == appointment_id else None)
+    result = kept if kept.get("item") == appointment_id else None
+    return _show(found, others, _proposed(found, others), result=result)
 
 
 @blueprint.post("/v/<launch_id>/queue/<appointment_id>")
@@ -84,7 +85,7 @@ def decide(launch_id: str, appointment_id: str) -> Response | str:
             services.now(),
         )
     except InvalidError as error:
-        page = _show(_item(appointment_id), typed, problem=error.said)
+        page = _show(*_item(appointment_id), typed, problem=error.said)
         return Response(page, error.status, content_type="text/html; charset=utf-8")
     g.followed = reference
     kept = {"item": appointment_id, "place_words": result.place_words, "lines_by_hand": result.lines_by_hand}
@@ -112,7 +113,14 @@ def contact_in_words(item: QueueItem) -> list[str]:
     return lines
 
 
-def _show(found: QueueItem, typed: _Typed, *, problem: str | None = None, result: dict[str, Any] | None = None) -> str:
+def _show(
+    found: QueueItem,
+    others: list[QueueItem],
+    typed: _Typed,
+    *,
+    problem: str | None = None,
+    result: dict[str, Any] | None = None,
+) -> str:
     return render_template(
         "queue_item.html",
         item=found,
@@ -125,17 +133,19 @@ def _show(found: QueueItem, typed: _Typed, *, problem: str | None = None, result
         reasons={code: REASONS[code] for code in scheduling.DECLINE_REASONS},
         problem=problem,
         result=result,
+        same_time=[other for other in others if found.meets(other)],
     )
 
 
-def _item(appointment_id: str) -> QueueItem:
+def _item(appointment_id: str) -> tuple[QueueItem, list[QueueItem]]:
     services = guards.services()
     reference = f"Appointment/{appointment_id}"
     return scheduling.item_of(services.door, guards.requester(), reference, services.now())
 
 
-def _proposed(found: QueueItem) -> _Typed:
-    """The day that was asked for, at opening time; the next open day once that has passed (R37)."""
+def _proposed(found: QueueItem, others: list[QueueItem]) -> _Typed:
+    """The first half hour that no other visit of this list takes, on the day that was asked for; on the next open day
+    once that has passed (R37)."""
     services = guards.services()
     calendar, now = services.site.calendar, services.now()
     zone = ZoneInfo(calendar.time_zone)
@@ -143,7 +153,8 @@ def _proposed(found: QueueItem) -> _Typed:
         day = found.due_on
     else:
         day = next_open_day(calendar, now).on
-    return _Typed(day.isoformat(), f"{calendar.opens:%H:%M}")
+    taken = [other.booked_for for other in others if other.booked_for is not None]
+    return _Typed(day.isoformat(), f"{first_free(calendar, day, taken):%H:%M}")
 
 
 def _parse() -> _Typed:

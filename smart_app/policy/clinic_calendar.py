@@ -1,13 +1,15 @@
-"""The next open clinic day, in the clinic's own time zone (R37)."""
+"""The next open clinic day (R37) and the first free half hour of a day, in the clinic's own time zone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
 _LONGEST_CLOSURE_DAYS = 366
+_SLOT = timedelta(minutes=30)
 NEXT_DAY_SERVICE = "HealthcareService/nextday"  # what a visit is asked of: never an Organization (R4 Appointment)
 
 
@@ -53,6 +55,19 @@ def next_open_day(calendar: ClinicCalendar, now: datetime) -> ClinicDay:
             ends_at = datetime.combine(day, calendar.closes, zone).astimezone(UTC)
             return ClinicDay(day, starts_at, ends_at, is_late)
     raise ValueError("the calendar has no open day within a year")
+
+
+def first_free(calendar: ClinicCalendar, day: date, taken: Iterable[tuple[datetime, datetime]]) -> time:
+    """When the first half hour of ``day`` begins, from opening on, that touches none of ``taken`` (start and end,
+    aware). Opening time on a day that is full: a person looks at it anyway."""
+    zone, busy = ZoneInfo(calendar.time_zone), list(taken)
+    start = datetime.combine(day, calendar.opens, zone)
+    closes = datetime.combine(day, calendar.closes, zone)
+    while start + _SLOT <= closes:
+        if all(end <= start or begin >= start + _SLOT for begin, end in busy):
+            return start.time()
+        start += _SLOT
+    return calendar.opens
 
 
 def is_open(calendar: ClinicCalendar, day: date) -> bool:

@@ -19,6 +19,7 @@ from fhir_profiles.referral_service_request import NEEDS, needs_of
 from fhir_profiles.security_labels import high_water_mark, labels_of
 from fhir_profiles.terminology import ID_BUNDLE, profile
 from fhir_profiles.validation import validate
+from smart_app.policy.day_words import day_words
 
 _PATIENT, _CONSENT, _REQUEST, _TASK = "Patient", "Consent", "ServiceRequest", "Task"
 
@@ -94,7 +95,8 @@ def items_in_words(bundle: Mapping[str, Any], *, recipient_name: str, sender_nam
         *_contact_in_words(safe_contact.values(safe_contact.of(request) or {})),
         f"Needs ticked: {', '.join(needs)}" if needs else "Needs ticked: none",
         f"Please look by: {task['restriction']['period']['end']}",
-        f"Release: signed {consent['dateTime']}, from {period['start']} to {period['end']}",
+        f"Release: signed {day_words(consent['dateTime'])}, from {day_words(period['start'])} to "
+        f"{day_words(period['end'])}",
         f"What the program may tell back under this release: {_TIERS[release_consent.tier_of(consent)]}",
     ]
 
@@ -133,7 +135,9 @@ def _contact_in_words(parts: Mapping[str, Any]) -> list[str]:
             lines.append(f"{words}: {parts[key]}")
     if parts.get("interpreter"):
         lines.append("Interpreter: needed")
-    return [*lines, f"Do not use this contact after: {parts['expiresOn']}"]
+    if "telecom" in parts:
+        lines.append(f"Do not use this contact after: {day_words(parts['expiresOn'])}")
+    return lines
 
 
 @cache

@@ -111,8 +111,7 @@ def decide(
 
 
 def _vault_only(resource_type: str, why: str, *, needs_officer: bool = False) -> PlacementDecision:
-    words = f"It is kept only in this app's own protected store. {why}"
-    return PlacementDecision("vault", words, _LINES.get(resource_type, ()), needs_officer)
+    return PlacementDecision("vault", why, _LINES.get(resource_type, ()), needs_officer)
 
 
 def _in_test(site: RegistrationPlacement, resource_type: str, patient_id: str | None) -> PlacementDecision:

@@ -32,6 +32,12 @@ _TRANSPORT = {
     "trying": StateWords("trying", "Their system does not answer. We keep trying.", _CALL, needs_call=True),
     "delivered": StateWords("received", "Received by their system", _ASK, is_good=True),
     "stopped": StateWords("stopped", "Stopped. Nothing more is sent.", "The phone stays open."),
+    "recalled": StateWords(
+        "stopped",
+        "Stopped. Nothing more is sent.",
+        "They may have it already: call them and say that it is taken back. No reason, nothing else.",
+        needs_call=True,
+    ),
     "failed": StateWords("failed", "Not delivered", _CALL, needs_call=True),
 }
 _OF_PROGRAM = {
@@ -61,8 +67,8 @@ def state_words(*, tier: Tier, status: str, business_code: str | None, transport
     """What to show. ``tier`` is that of release B in force now, ``transport`` our own fact about the delivery."""
     if business_code in _CLOSED:
         return _CLOSED[business_code]
-    if transport == "stopped":
-        return _TRANSPORT["stopped"]
+    if transport in ("stopped", "recalled"):
+        return _TRANSPORT[transport]
     if status == "requested" or not task_states.may_write_status(tier, status):
         shown = _TRANSPORT.get(transport, _TRANSPORT[None])
     else:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_profiles import dates, referral_bundle
 from fhir_profiles.proposed_appointment import proposed_appointment
-from fhir_profiles.security_labels import labels_for
+from fhir_profiles.security_labels import SENSITIVITIES, enforced_labels, labels_for
 from fhir_profiles.validation import Issue, validate
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import attestation, clinic_calendar, status_back
@@ -138,8 +138,21 @@ def _issues(payload: Payload, sender: str, site: Site, now: datetime) -> list[Is
                 consent, discloser=discloser, recipient=recipient, items=items, now=now, zone=zone
             )
             found += [places[id(consent)] + expression.removeprefix("Consent") for expression in problems]
+    if release is not None and _unnamed(payload, release):
+        found.append(f"{places[id(release)]}.provision.securityLabel")
     words = "This is not a referral to this clinic under a release that is in force."
     return [Issue("error", "business-rule", expression, words) for expression in found]
+
+
+def _unnamed(payload: Payload, release: Payload) -> bool:
+    """Is something more sensitive than ``release`` says? It would be taken, and then opened to nobody here: the
+    scheduler would have a visit without a name or a number."""
+    named = {(one["system"], one["code"]) for one in release["provision"]["securityLabel"]}
+    return any(
+        label.code in SENSITIVITIES and tuple(label) not in named
+        for kind in ("Patient", "ServiceRequest", "Task")
+        for label in enforced_labels(_one(payload, kind))
+    )
 
 
 def _day(payload: Payload, site: Site, now: datetime) -> tuple[ClinicDay, bool]:

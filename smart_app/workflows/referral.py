@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fhir_profiles import safe_contact, terminology
-from fhir_profiles.referral_patient import LONGEST_ALIAS, referral_patient
+from fhir_profiles.referral_patient import alias_of, is_alias, referral_patient
 from fhir_profiles.referral_service_request import NEEDS, referral_service_request
 from fhir_profiles.referral_task import referral_task
 from fhir_profiles.release_consent import DEFAULT_DAYS, LONGEST_DAYS, release_consent
@@ -83,7 +83,8 @@ class ReferralResult:
 @dataclass(frozen=True)
 class ReferralStatus:
     """Where one referral stands. ``is_released``: the survivor's release lets the program's own words be shown;
-    without one only our transport facts are. ``ends_on``: last day of release A."""
+    without one only our transport facts are. ``ends_on``: last day of release A. ``is_taken_back``: the patient took
+    release A back (R11); then ``alias`` is the name by which the program knows the request."""
 
     case_id: str
     partner_id: str
@@ -96,6 +97,8 @@ class ReferralStatus:
     is_released: bool
     ends_on: date
     partner_name: str | None = None
+    is_taken_back: bool = False
+    alias: str = ""
 
 
 def preview(form: ReferralForm, site: Site, partner: Partner, now: datetime) -> list[str]:
@@ -185,11 +188,10 @@ def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
         business_code=status_back.business_code_of(task),
         transport=work.outbox.state_of(case_id),
     )
-    ends = [
-        date.fromisoformat(release["provision"]["period"]["end"][:10])
-        for release in releases
-        if release["organization"][0]["reference"] == ours
-    ]
+    given = [release for release in releases if release["organization"][0]["reference"] == ours]
+    is_taken_back = bool(given) and all(release["status"] != "active" for release in given)
+    people = work.in_case(case_id, "Patient") if is_taken_back else []
+    ends = [date.fromisoformat(release["provision"]["period"]["end"][:10]) for release in given]
     return ReferralStatus(
         case_id=case_id,
         partner_id=program.removeprefix("Organization/"),
@@ -201,6 +203,8 @@ def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
         needs_call=shown.needs_call,
         is_released=tier is not Tier.NONE,
         ends_on=max(ends, default=work.now.date()),
+        is_taken_back=is_taken_back,
+        alias=alias_of(people[0].payload) if people else "",
     )
 
 
@@ -238,7 +242,7 @@ def _require_complete(form: ReferralForm) -> None:
         raise InvalidError("Choose how the two will meet.", rule="R13")
     if (form.meet == "safe-contact") != bool(form.phone):
         raise InvalidError("A safe number is needed for a call to it, and only then.", rule="R13")
-    if not 0 < len(form.alias.strip()) <= LONGEST_ALIAS:
+    if not is_alias(form.alias.strip()):
         raise InvalidError("Choose a name the program may use.", rule="R12")
     if not 1 <= form.release_days <= LONGEST_DAYS:
         raise InvalidError(f"A release lasts from 1 to {LONGEST_DAYS} days.", rule="R10")

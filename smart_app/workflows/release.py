@@ -48,9 +48,10 @@ def record_from_partner(
 
 def withdraw(door: Door, requester: Requester, case_id: str, now: datetime) -> None:
     """The survivor takes the release back, by voice: nothing more of this referral is sent from the commit on, and a
-    program that has it is told "cancelled", without a reason (R11).
+    program that may have it has to be told "cancelled", without a reason (R11). Our own record stays. Taken back twice
+    is taken back once; a referral that never left is closed with it.
 
-    Raises ``NothingToShowError`` when there is no such referral for this person.
+    Raises ``NothingToShowError`` when the launched patient has no such referral, or not for this person.
     """
     with door.open_for(requester, now) as work:
         tasks = work.in_case(case_id, "Task")
@@ -58,14 +59,22 @@ def withdraw(door: Door, requester: Requester, case_id: str, now: datetime) -> N
             raise NothingToShowError
         task = tasks[0].payload
         ours = task["requester"]["reference"]
-        for release in work.in_case(case_id, "Consent"):
-            if release_consent.discloser_of(release.payload) == ours:
-                work.amend(release.reference, consent.withdrawn)
+        given = [
+            one.reference
+            for one in work.in_case(case_id, "Consent")
+            if release_consent.discloser_of(one.payload) == ours and one.payload["status"] == "active"
+        ]
+        if not given:
+            return
+        for reference in given:
+            work.amend(reference, consent.withdrawn)
         if task_states.is_move_allowed(task["status"], "cancelled", Party.REQUESTER):
             work.amend(tasks[0].reference, lambda current: status_back.moved(current, "cancelled", reason="closed"))
         partner_id = task["owner"]["reference"].removeprefix("Organization/")
         work.outbox.add(kind="cancel", case_id=case_id, reference=tasks[0].reference, partner_id=partner_id)
         work.facts.count("referral", "withdrawn")
+        if work.outbox.state_of(case_id) != "recalled":
+            work.close_case(case_id)
 
 
 def _store(work: UnitOfWork, posted: Payload, task_reference: str, our_organization: str) -> Stored:

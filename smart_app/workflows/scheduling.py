@@ -61,6 +61,18 @@ class QueueItem:
         """True when a day and time is set."""
         return self.status == "booked"
 
+    @property
+    def booked_for(self) -> tuple[datetime, datetime] | None:
+        """Start and end of a booked visit, else None."""
+        if not (self.is_booked and self.start and self.end):
+            return None
+        return datetime.fromisoformat(self.start), datetime.fromisoformat(self.end)
+
+    def meets(self, other: QueueItem) -> bool:
+        """Are both booked, and for times that overlap?"""
+        mine, theirs = self.booked_for, other.booked_for
+        return mine is not None and theirs is not None and mine[0] < theirs[1] and theirs[0] < mine[1]
+
 
 @dataclass(frozen=True)
 class BookResult:
@@ -89,11 +101,14 @@ def queue(door: Door, requester: Requester, now: datetime, *, places_per_day: in
     return sorted(waiting, key=lambda item: (not item.needs_person, item.is_booked, item.due_on or date.max))
 
 
-def item_of(door: Door, requester: Requester, appointment_reference: str, now: datetime) -> QueueItem:
-    """One request by its Appointment. Raises ``NothingToShowError``."""
-    for item in queue(door, requester, now):
+def item_of(
+    door: Door, requester: Requester, appointment_reference: str, now: datetime
+) -> tuple[QueueItem, list[QueueItem]]:
+    """One request by its Appointment, and the booked ones beside it. Raises ``NothingToShowError``."""
+    items = queue(door, requester, now)
+    for item in items:
         if item.appointment_reference == appointment_reference:
-            return item
+            return item, [other for other in items if other is not item and other.is_booked]
     raise NothingToShowError
 
 

@@ -162,12 +162,15 @@ def test_a_return_with_a_wrong_state_is_explained(demo: Place, query: str) -> No
 def test_attack_11_a_return_is_for_the_browser_that_began_and_for_once(ehr: SandboxEhr, demo: Place) -> None:
     """The address with code and state does not work in another browser, and not twice.
 
-    Break: leave the session out of ``LaunchStore.take_pending``.
+    Break: leave ``session_id`` out of the ``where`` of ``LaunchStore.take_pending``.
     """
     browser = Browser()
     back = _callback_address(browser, ehr.launch_url("a", "dr-lee", "p-dana"))
     state, code = (parse_qs(urlsplit(back).query)[name][0] for name in ("state", "code"))
-    require_plain(Browser().get(back), 400, "started somewhere else", state, code)
+    other = Browser()
+    _callback_address(other, ehr.launch_url("a", "dr-lee", "p-rosa"))  # it has a cookie and a launch on its way, too
+    for stranger in (Browser(), other):
+        require_plain(stranger.get(back), 400, "started somewhere else", state, code)
     assert browser.get(back).status == 200
     require_plain(browser.get(back), 400, "already used", state, code)
 

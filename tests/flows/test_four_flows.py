@@ -131,14 +131,14 @@ def test_attack_10_a_launch_belongs_to_its_own_browser(ehr: SandboxEhr) -> None:
 def test_rule_R23_without_a_visit_the_reason_comes_first(ehr: SandboxEhr, vault: Vault) -> None:
     """No visit is open in the chart: the app asks why before anything is noted or sent.
 
-    Break: drop the second ``if`` of ``guards.require_attested`` and ``_needs_reason`` of the note's form.
+    Break: drop the second ``if`` of ``guards.require_attested``.
     """
     before = vault.counts()
     desk = sit_down(ehr, "a", "sw-haddad", "p-rosa", answer="remote-not-overheard", with_encounter=False)
     assert desk.open("connect/harbor").url.split("?")[0].endswith("/reason")
     assert desk.open("note").url.split("?")[0].endswith("/reason")
-    assert desk.force("note", once="x", wants_ehr_copy="no").status == 403
-    assert desk.force("connect/harbor", step="review", meet="survivor-calls", alias="Robin").status == 403
+    assert desk.force("note", once="x", wants_ehr_copy="no").status == 422
+    assert desk.force("connect/harbor", step="review", meet="survivor-calls", alias="Robin").status == 422
     assert desk.force("reason", reason="", step="note").status == 422
     assert vault.counts() == before
     desk.open("note")

@@ -37,6 +37,7 @@ class World:
     program: SandboxProgram
     vault: Vault
     harbor: ProgramSystem
+    launcher: Any
 
     def arm(self, point: str) -> None:
         """The next process that comes by this point dies there."""
@@ -55,9 +56,15 @@ class World:
         answer = None
         with contextlib.suppress(requests.ConnectionError):
             answer = action()
-        assert until(lambda: self.deaths > before, seconds=RESTART_SECONDS), f"nothing died at {point}"
-        assert until(self._is_up, seconds=RESTART_SECONDS)
+        assert until(lambda: self.deaths > before, seconds=RESTART_SECONDS), f"nothing died at {point}: {self.evidence}"
+        assert until(self._is_up, seconds=RESTART_SECONDS), f"it did not start again after {point}: {self.evidence}"
         return answer
+
+    @property
+    def evidence(self) -> str:
+        """What launcher, app and worker said last."""
+        logs = [(self.place.directory / name).read_text()[-1500:] for name in ("app.log", "worker.log")]
+        return "\n".join([self.launcher.output, str(self.launcher.popen.poll()), *logs])
 
     def _is_up(self) -> bool:
         try:
@@ -82,11 +89,10 @@ def world(
     start_process: Any, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     place = Place(tmp_path_factory.mktemp("killable"), Ports(*(free_port() for _ in range(5))))
-    process = start_process(
-        str(LAUNCHER), str(place.directory), *map(str, vars(place.ports).values()), timeout_seconds=90
-    )
-    yield World(place, *place.sandboxes(), Vault(place.directory), ProgramSystem(place))
-    process.stop()
+    ports = map(str, vars(place.ports).values())
+    launcher = start_process(str(LAUNCHER), str(place.directory), *ports, timeout_seconds=90)
+    yield World(place, *place.sandboxes(), Vault(place.directory), ProgramSystem(place), launcher)
+    launcher.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -129,3 +129,20 @@ def test_every_answer_keeps_caches_and_other_sites_out(app: Flask) -> None:
         assert "frame-ancestors" in policy, rule.rule
         assert "*" not in policy, rule.rule
         assert "unsafe-inline" not in policy, rule.rule
+
+
+def test_programs_can_ask_what_is_offered_without_a_token(app: Flask) -> None:
+    """A program's engineer reads what our system offers before there is a key, as SMART asks."""
+    answer = app.test_client().get("/fhir/metadata")
+    assert (answer.status_code, answer.headers.get("Access-Control-Allow-Origin")) == (200, "*")
+    assert answer.get_json()["resourceType"] == "CapabilityStatement"
+
+
+@pytest.mark.rule("attack 9")
+@pytest.mark.parametrize("path", ["/v/abc", "/v//abc/", "//v/abc/", "/fhir//Task/x", "/v/abc//note"])
+def test_attack_9_nobody_is_sent_to_the_address_a_caller_names(app: Flask, path: str) -> None:
+    """A request that names another host is not answered with a way to that host. Fails when the routes of ``app``
+    or of ``chart.home`` mend slashes by a redirect again: it is built from the Host header."""
+    answer = app.test_client().get(path, headers={"Host": "evil.example"})
+    assert answer.status_code in (400, 401, 404)
+    assert "evil.example" not in str(answer.headers) + answer.get_data(as_text=True)

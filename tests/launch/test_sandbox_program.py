@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -367,6 +368,8 @@ def test_referral_keeps_the_shape_agreed(phone: str | None, release_a: bool, san
     assert len(consents) == 1 + release_a
     assert ("555-0142" in json.dumps(bundle)) is (phone is not None)
     assert bundle == told["sent"]
+    (kept,) = sandbox.control("/sent")
+    assert (json.loads(kept["bundle"]), kept["sender"], kept["location"]) == (bundle, "harbor", told["location"])
 
 
 def test_overrides_change_what_is_sent(sandbox: Sandbox) -> None:
@@ -494,7 +497,7 @@ def test_advocate_refers_someone_and_sees_what_came_back(sandbox: Sandbox) -> No
         "output": [{"valueReference": {"reference": "Appointment/v1"}}],
     }
     back = words_of(sandbox.page(ask[1], {}))
-    assert f"Visit: {start.astimezone():%A}" in back
+    assert f"Visit: {start.astimezone(ZoneInfo('America/Chicago')):%A}" in back
     assert "Accepted" in back
 
 

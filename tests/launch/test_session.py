@@ -9,7 +9,15 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from launch.store import launch_launch, launch_note, launch_pending, launch_session
+from launch.store import (
+    launch_attempt,
+    launch_jti,
+    launch_launch,
+    launch_note,
+    launch_pending,
+    launch_session,
+    launch_token,
+)
 
 TABLES = (launch_session, launch_pending, launch_launch, launch_note)
 
@@ -99,6 +107,22 @@ def test_two_charts_side_by_side_never_mix(launch_app: Any, ehr: Any) -> None:
     browser.post(f"/v/{first}/note", json={"answer": "alone"})
     assert browser.get(f"/v/{second}/note").get_json() is None
     assert browser.get(f"/v/{first}/note").get_json() == {"answer": "alone"}
+
+
+@pytest.mark.rule("attack 4")
+def test_attack_4_who_signs_in_next_at_the_same_browser_ends_what_was_left_open(launch_app: Any, ehr: Any) -> None:
+    """A nurse walks away without Hide; a colleague signs in at the same computer: the nurse's patient cannot be opened
+    from the browser's history, and her token is revoked. Break: leave ``_end_others`` out of ``keep_launch``."""
+    browser = launch_app.browser()
+    left = launch_app.finish(browser, ehr)
+    ehr.claim_changes = {"fhirUser": f"{ehr.fhir_base}/Practitioner/nurse-ortiz"}
+    own = launch_app.finish(browser, ehr)
+    again = launch_app.finish(browser, ehr)
+    assert browser.get(f"/v/{left}/").status_code == 404
+    assert [browser.get(f"/v/{one}/").status_code for one in (own, again)] == [200, 200]
+    assert rows(launch_app)["launch_launch"] == 2
+    assert len([one for one in ehr.received if one.path == "/revoke"]) == 2  # access and refresh token of one launch
+    assert [event.launch_id for event in launch_app.events if event.reason == "another-person"] == [left]
 
 
 @pytest.mark.rule("attack 10")
@@ -293,6 +317,27 @@ def test_launches_left_alone_are_swept_and_revoked(launch_app: Any, ehr: Any) ->
         assert launch_app.launch.end_expired() == 1
     assert rows(launch_app)["launch_launch"] == 0
     assert launch_app.events[-1].reason == "expired"
+
+
+@pytest.mark.rule("attack 14")
+def test_attack_14_a_dump_does_not_tell_when_a_program_last_called(launch_app: Any) -> None:
+    """Which program asked for a token at which second is gone minutes after the token is over, even if no program
+    calls again: beside the newest case it would say whose that is. Break: leave ``forget_expired`` out of
+    ``Launch.end_expired``."""
+    past, ahead = int(time.time()) - 1, int(time.time()) + 200
+    with launch_app.engine.begin() as connection:
+        for name, expires_at in (("over", past), ("alive", ahead)):
+            client = {"tenant_id": "hc1", "client_id": "harbor-system", "scopes": "", "jti_hash": name}
+            connection.execute(launch_token.insert().values(**client, token_hash=name, expires_at=expires_at))
+            spent = {"tenant_id": "hc1", "issuer": "harbor-system", "jti_hash": name, "expires_at": expires_at}
+            connection.execute(launch_jti.insert().values(**spent))
+        for minute in (past // 60 - 1, ahead // 60):
+            counted = {"tenant_id": "hc1", "bucket": "b", "minute": minute, "attempts": 1}
+            connection.execute(launch_attempt.insert().values(**counted))
+    launch_app.launch.end_expired()
+    with launch_app.engine.connect() as connection:
+        found = [len(connection.execute(select(t)).all()) for t in (launch_token, launch_jti, launch_attempt)]
+    assert found == [1, 1, 1]
 
 
 def test_rows_of_one_launch_do_not_open_as_anothers(launch_app: Any, ehr: Any) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask import request
 
 from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
+from launch.store import launch_token
 from smart_app import app as app_module
 from smart_app import demo
+from smart_app.gateways.engine import make_engine
 from smart_app.settings import Settings, load
 
 
@@ -51,3 +55,75 @@ def test_served_app_ends_launches_that_were_left_open(settings: Settings, monkey
     while len(rounds) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert len(rounds) >= 2
+
+
+@pytest.mark.rule("attack 14")
+def test_attack_14_a_program_s_token_leaves_no_trace_in_the_files(settings: Settings) -> None:
+    """Who copies the database files reads nowhere which program called a minute ago, the write-ahead log included.
+    Break: leave ``empty_wal`` out of the sweep in ``create_app``."""
+    served = app_module.create_app(settings)
+    engine = make_engine(settings.database_url)
+    row = {"tenant_id": settings.tenant_id, "client_id": "canary-program", "scopes": "", "jti_hash": "j"}
+    with engine.begin() as connection:
+        connection.execute(launch_token.insert().values(**row, token_hash="t", expires_at=1))
+    engine.dispose()
+    served.extensions[app_module.SWEEP]()
+    path = Path(settings.database_url.removeprefix("sqlite:///"))
+    kept = b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
+    assert len(kept) > 4096
+    assert b"canary-program" not in kept
+
+
+def test_database_files_are_for_their_owner_alone(settings: Settings) -> None:
+    """Another account of the computer cannot copy the database, its log included."""
+    path = Path(settings.database_url.removeprefix("sqlite:///"))
+    app_module.create_app(settings)
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.glob(path.name + "*")}
+    assert set(modes.values()) == {"0o600"}, modes
+
+
+@pytest.mark.rule("R6")
+def test_rule_R06_the_officer_is_told_once_when_a_proof_has_run_out(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the dated proof of an EHR is over the app stays on, writes nothing there, and tells the privacy officer; not
+    again and again. Break: leave ``_has_proof_to_renew`` out of ``_sweep``."""
+    served = app_module.create_app(settings)
+    alerts = app_module.lay_foundation(settings).alerts
+    served.extensions[app_module.SWEEP]()
+    assert alerts.open_alerts() == []
+    after = app_module.now() + timedelta(days=400)
+    monkeypatch.setattr(app_module, "now", lambda: after)
+    alerts = app_module.lay_foundation(settings).alerts
+    served.extensions[app_module.SWEEP]()
+    (told,) = alerts.open_alerts()
+    assert told.kind == "ehr-proof-over"
+    alerts.close_alert(told.alert_id)
+    served.extensions[app_module.SWEEP]()
+    assert alerts.open_alerts() == []
+
+
+@pytest.mark.parametrize(
+    ("peer", "told", "counted"),
+    [
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        (
+            "10.0.0.1",
+            "198.51.100.9, 203.0.113.7, 10.0.0.2",
+            "203.0.113.7",
+        ),  # what stands before is the caller's own word
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("192.0.2.5", "203.0.113.7", "192.0.2.5"),
+    ],
+)
+def test_callers_are_told_apart_behind_a_proxy_that_is_trusted(
+    settings: Settings, peer: str, told: str | None, counted: str
+) -> None:
+    """Too many tries from one place do not shut out everybody behind the same proxy, and nobody can choose a place."""
+    behind = settings.model_copy(update={"trusted_proxies": ("10.0.0.1", "10.0.0.2")})
+    served, seen = app_module.create_app(behind), []
+    served.before_request(lambda: seen.append(request.remote_addr))
+    headers = {"X-Forwarded-For": told} if told is not None else {}
+    served.test_client().get("/health", headers=headers, environ_base={"REMOTE_ADDR": peer})
+    assert seen == [counted]

@@ -85,6 +85,8 @@ def test_every_write_is_kept_as_it_came(fresh, observation) -> None:
     ]
     assert writes[1]["body"] == sent.decode()
     assert writes[0]["path"] == "/a/fhir/Observation"
+    assert "/a/fhir/Observation/" in writes[0]["location"]
+    assert {one["location"] for one in writes[1:]} == {None}
 
 
 def test_reset_starts_the_charts_again(fresh, observation) -> None:

@@ -25,6 +25,8 @@ def test_what_the_others_received_comes_back_as_they_say(wire):
     responses.get(f"{PROGRAM}/received", json=[{"bundle": "{}", "times_received": 1}])
     assert wire.ehr_writes() == [{"method": "POST", "body": '{"a":1}'}]
     assert wire.partner_receipts()[0]["times_received"] == 1
+    responses.get(f"{PROGRAM}/sent", json=[{"bundle": '{"b":2}', "sender": "harbor"}])
+    assert wire.partner_sent() == [{"bundle": '{"b":2}', "sender": "harbor"}]
 
 
 @responses.activate

@@ -447,6 +447,22 @@ def test_rule_R20_a_refusal_of_a_workflow_is_written_down_without_the_value(worl
     assert row["entities"] == [{"what": "unknown"}]
 
 
+@pytest.mark.rule("R23")
+def test_rule_R23_the_reason_for_coming_without_a_visit_is_in_the_log(world):
+    """Who opens a chart without a visit said why: phone, follow-up or other. Each row of theirs says it too; the row
+    of somebody with a visit says none.
+
+    Break: drop the reason in door._common.
+    """
+    ids = world.refer()
+    for asks in (world.clinician(encounter_id=None, reason="phone"), world.clinician()):
+        with world.door.open_for(asks, world.now) as work:
+            work.read(ids.task)
+        with world.door.crossing(asks, system="ehr", action="read", entities=["Patient/x"], now=world.now):
+            pass
+    assert [row["reason"] for row in world.audit()[-6:]] == ["phone"] * 3 + [None] * 3
+
+
 def test_a_receipt_is_claimed_once_and_compares_the_whole_body(world):
     """The same message twice is one referral; another message under the same number is told so."""
     program = world.program()

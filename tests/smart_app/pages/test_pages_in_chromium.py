@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +52,8 @@ def served(app: Flask, free_port: Callable[[], int], monkeypatch: pytest.MonkeyP
         next_step="",
         is_good=True,
         needs_call=False,
-        ends_on=SimpleNamespace(isoformat=lambda: "2026-12-24"),
+        ends_on=date(2026, 12, 24),
+        is_taken_back=False,
     )
     monkeypatch.setattr(referral, "status_of", lambda *_: shown)
 
@@ -259,7 +261,10 @@ def test_everything_but_idle_works_without_script(chromium: Browser, served: str
     context.close()
 
 
-@pytest.mark.parametrize("path", ["", "cards", "cards/read", "note", "connect/harbor", "phones"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "cards", "cards/read", "note", "connect/harbor", "phones", "sent/case-7", "sent/case-7/back"],
+)
 def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, path: str, served: str) -> None:
     """At 320 px nothing is cut off, and what can be pressed is at least 24 px high."""
     answer(page)

@@ -103,7 +103,7 @@ def test_a_page_that_was_left_open_locks_again(enter: Any, asked: list[str]) -> 
 def test_rule_R23_without_a_visit_a_reason_comes_first(enter: Any, asked: list[str], desk: Any) -> None:
     """Without an open visit the pages ask why first: phone, follow-up or other; then they go on.
 
-    Break: in disclosure.form, delete the lines about the reason.
+    Break: in disclosure.form, delete the lines about the reason, or in guards.require_attested the second check.
     """
     browser = enter(encounter=None)
     browser.answer()
@@ -111,13 +111,33 @@ def test_rule_R23_without_a_visit_a_reason_comes_first(enter: Any, asked: list[s
         assert (
             "/reason?step=" + step in browser.get("connect/harbor" if step == "connect" else step).headers["Location"]
         )
-    assert browser.post("note", {"once": "x"}).status_code in (403, 422)
+    for path, form in LOCKED_POSTS:
+        assert browser.post(path, form).status_code == 422
     assert browser.post("reason", {"reason": "curious", "step": "note"}).status_code == 422
     assert browser.get("phones").status_code == 200
     assert browser.get("cards").status_code == 200
     assert browser.post("reason", {"reason": "phone", "step": "note"}).headers["Location"].endswith("/note")
     assert browser.get("note").status_code == 200
     assert asked == []
+
+
+@pytest.mark.rule("R23")
+@pytest.mark.parametrize("encounter", ["e1", None])
+def test_rule_R23_the_reason_is_told_to_whoever_writes_the_log(
+    enter: Any, monkeypatch: pytest.MonkeyPatch, encounter: str | None
+) -> None:
+    """Without a visit the reason goes with everything this launch asks for; with one there is none to tell.
+
+    Break: in guards._enter, leave out the reason.
+    """
+    heard: list[str | None] = []
+    monkeypatch.setattr(referral, "for_chart", lambda _door, requester, *_: heard.append(requester.reason) or [])
+    browser = enter(encounter=encounter)
+    browser.answer()
+    browser.get()
+    browser.post("reason", {"reason": "follow-up", "step": "note"})
+    browser.get()
+    assert heard == [None, None if encounter else "follow-up"]
 
 
 @pytest.mark.rule("R31")
@@ -167,7 +187,7 @@ def test_the_chart_is_read_once_per_launch(enter: Any, asked: list[str], desk: A
 
 def test_the_banner_names_the_patient_unless_the_ehr_does(enter: Any, asked: list[str], text_of: Any) -> None:
     """Name and birth date against the wrong chart; where the EHR shows them, initials and age."""
-    assert "Dana Whitlock-Canary Born 1997-02-03" in text_of(enter().get())
+    assert "Dana Whitlock-Canary Born 3 Feb 1997" in text_of(enter().get())
     text = text_of(enter(needs_patient_banner=False).get())
     assert "DW Age 29" in text
     assert "Canary" not in text

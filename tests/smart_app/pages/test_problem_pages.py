@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from smart_app.pages import frame
+from smart_app.policy.day_words import day_words
 
 
 def test_denied_and_absent_are_the_same_bytes(app: Flask, enter: Any) -> None:
@@ -65,7 +66,7 @@ def test_rule_R40_each_entry_has_the_day_it_was_checked(app: Flask) -> None:
     """
     page = app.test_client().get("/phones?names=1").text
     for entry in (*frame.LINES, *frame.LINKS):
-        assert re.search(re.escape(entry.name) + r".*?checked " + entry.checked_on.isoformat(), page, re.DOTALL)
+        assert re.search(re.escape(entry.name) + r".*?checked " + day_words(entry.checked_on), page, re.DOTALL)
     assert page.count("checked ") == len(frame.LINES) + len(frame.LINKS)
     assert "niwrc.org" in page
     assert "www.niwr.org" in page, "the flyer's address is named as the wrong one"

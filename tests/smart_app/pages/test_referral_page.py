@@ -89,6 +89,16 @@ def test_rule_R01_no_note_is_needed(opened: Any, sent: list[Any], monkeypatch: p
     assert asked == []
 
 
+@pytest.mark.parametrize("step", ["review", "send"])
+def test_a_form_before_the_first_page_leads_to_the_first_page(enter: Any, sent: list[Any], step: str) -> None:
+    """A form that reaches us before anybody saw whose chart this is shows that page first, and sends nothing."""
+    browser = enter()
+    browser.post("privacy", {"answer": "alone", "limits_said": "yes", "interpreter": "none"})
+    answer = browser.post("connect/harbor", {"step": step, "meet": "call-now", "alias": "Wren", "signed": "screen"})
+    assert (answer.status_code, answer.headers.get("Location")) == (303, f"/v/{browser.launch_id}/")
+    assert sent == []
+
+
 @pytest.mark.rule("R13")
 def test_rule_R13_nothing_is_chosen_beforehand(opened: Any, sent: list[Any], text_of: Any) -> None:
     """No way to meet is ticked for the person; nothing chosen cannot go on, in words.
@@ -260,7 +270,7 @@ def test_the_page_after_sending_says_what_became_of_it(opened: Any, sent: list[A
     """State in plain words, where it lives, and what to chart; not the patient's own business with the program."""
     send(opened)
     text = text_of(opened.get("sent/case-7"))
-    for words in ("Received by their system", "It is kept here.", "“Seen alone.”", "2026-12-24"):
+    for words in ("Received by their system", "It is kept here.", "“Seen alone.”", "24 Dec 2026"):
         assert words in text
 
 

@@ -35,7 +35,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[QueueItem]:
     """The queue of this test."""
     items = [item()]
     monkeypatch.setattr(scheduling, "queue", lambda *_: items)
-    monkeypatch.setattr(scheduling, "item_of", lambda *_: items[0])
+    monkeypatch.setattr(scheduling, "item_of", lambda *_: (items[0], [one for one in items[1:] if one.is_booked]))
     return items
 
 
@@ -112,6 +112,34 @@ def test_rule_R37_a_day_that_has_passed_becomes_the_next_open_one(
     """
     shown[0] = item(due_on=date(2026, 11, 23))
     assert 'value="2026-11-25"' in desk_of_kim.get("queue/ap-1").text
+
+
+def at(start: str, end: str) -> dict[str, str]:
+    """A visit that is booked for Wednesday, in UTC; opening time is 14:00."""
+    return {"status": "booked", "start": f"2026-11-25T{start}:00+00:00", "end": f"2026-11-25T{end}:00+00:00"}
+
+
+def test_the_first_free_half_hour_is_filled_in(desk_of_kim: Any, shown: list[QueueItem]) -> None:
+    """Visits of the list that stand already push the proposal on, for as long as each lasts; other days do not."""
+    shown += [item(alias="Wren", **at("14:00", "14:45")), item(alias="Sage", **at("15:30", "16:00"))]
+    assert 'value="09:00"' in desk_of_kim.get("queue/ap-1").text
+    shown += [item(alias="Lark", **at("15:00", "15:30"))]
+    assert 'value="10:00"' in desk_of_kim.get("queue/ap-1").text
+    shown[1:] = [item(alias="Wren", status="booked", start="2026-11-30T14:00:00Z", end="2026-11-30T14:30:00Z")]
+    assert 'value="08:00"' in desk_of_kim.get("queue/ap-1").text
+
+
+def test_two_at_the_same_time_are_named_and_not_forbidden(
+    desk_of_kim: Any, shown: list[QueueItem], booked: list[Any], text_of: Any
+) -> None:
+    """A double booking may be meant: it is done, and the page says plainly who else has that time."""
+    shown += [item(alias="Wren", **at("14:15", "14:45")), item(alias="Sage", **at("14:30", "15:00"))]
+    form = {"step": "book", "day": "2026-11-25", "at": "08:00", "minutes": "30"}
+    assert desk_of_kim.post("queue/ap-1", form).status_code == 303
+    assert len(booked) == 1
+    text = text_of(desk_of_kim.get("queue/ap-1"))
+    assert "Two at the same time. Wren has Wed 25 Nov, 08:15." in text
+    assert "Sage" not in text
 
 
 def test_a_chart_id_is_handed_on(desk_of_kim: Any, booked: list[Any]) -> None:

@@ -92,7 +92,7 @@ def test_rule_R41_it_sees_configuration_and_no_content(enter: Any, text_of: Any,
     Break: in registrations.py, protect the blueprint with require_clinician.
     """
     text = text_of(enter("it-raman", patient=None).get("registrations"))
-    for words in ("http://localhost:9000/a/fhir", "holds until 2027-06-01", "none: nothing is written", "/callback"):
+    for words in ("http://localhost:9000/a/fhir", "holds until 1 Jun 2027", "none: nothing is written", "/callback"):
         assert words in text
     assert desk.patient_reads == 0
 

@@ -1,13 +1,13 @@
-"""The next open clinic day (R37)."""
+"""The next open clinic day (R37), and the first free half hour of one."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from smart_app.policy.clinic_calendar import ClinicCalendar, is_open, next_open_day
+from smart_app.policy.clinic_calendar import ClinicCalendar, first_free, is_open, next_open_day
 
 NEW_YORK = "America/New_York"
 DEFAULT = ClinicCalendar(NEW_YORK)
@@ -113,3 +113,28 @@ def test_each_day_of_ten_years_leads_to_an_open_day_soon() -> None:
         assert is_open(DEFAULT, found.on)
         assert 1 <= (found.on - day).days <= 5
         assert found.starts_at < found.ends_at
+
+
+def _visit(hour: int, minute: int, minutes: int = 30) -> tuple[datetime, datetime]:
+    start = datetime(2026, 11, 25, hour, minute, tzinfo=ZoneInfo("America/Chicago")).astimezone(UTC)
+    return start, start + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("taken", "free"),
+    [
+        ([], time(8, 0)),
+        ([_visit(8, 0)], time(8, 30)),
+        ([_visit(8, 30)], time(8, 0)),
+        ([_visit(8, 15, 15)], time(8, 30)),
+        ([_visit(9, 0), _visit(8, 0, 60)], time(9, 30)),
+        ([_visit(7, 0, 59)], time(8, 0)),
+        ([_visit(8, 0, 9 * 60)], time(8, 0)),
+        ([_visit(8, 0, 8 * 60 + 30)], time(16, 30)),
+    ],
+)
+def test_the_first_free_half_hour_lies_between_opening_and_closing(
+    taken: list[tuple[datetime, datetime]], free: time
+) -> None:
+    """Nobody is proposed a time that is taken or after closing; a full day gets opening time, and a person looks."""
+    assert first_free(ClinicCalendar("America/Chicago"), date(2026, 11, 25), taken) == free

@@ -54,6 +54,15 @@ def test_the_copy_is_made_only_if_the_patient_wants_it(world: Any, clinician: As
 
 
 @pytest.mark.rule("R7")
+def test_rule_R07_a_copy_that_was_interrupted_is_not_tried_again(world: Any, clinician: Ask) -> None:
+    """Power went off after the note was stored: nobody knows of a copy, so none is made, and the clinician looks."""
+    _record(world, clinician("a"), once="form-1")
+    again = _record(world, clinician("a"), wants_ehr_copy=True, once="form-1")
+    assert (world.ehr.written, again.ehr_result, again.lines_by_hand) == ([], WriteBackResult.UNKNOWN, ())
+    assert any("look in the chart" in words for words in again.place_words)
+
+
+@pytest.mark.rule("R7")
 @pytest.mark.parametrize("failed", [WriteBackResult.REFUSED, WriteBackResult.LABELS_LOST, WriteBackResult.UNKNOWN])
 def test_rule_R07_a_failed_copy_leaves_the_vault_copy_and_writes_nothing_else(
     world: Any, clinician: Ask, failed: WriteBackResult

@@ -167,6 +167,26 @@ def test_rule_R16_without_a_release_in_force_for_us_nothing_is_kept(
 
 
 @pytest.mark.rule("R16")
+@pytest.mark.parametrize("kind", ["Patient", "ServiceRequest", "Task"])
+def test_rule_R16_a_release_names_each_sensitivity_of_what_it_opens(
+    world: Any, harbor: Requester, post: Post, scheduler: Requester, kind: str
+) -> None:
+    """A referral that says more than its release opens would be answered "received", and no scheduler could see whom
+    to call: it is refused at once. Break: leave ``_unnamed`` out of ``_issues``."""
+    sent = post()
+    label = {"system": t.ACT_CODE, "code": "SEX"}
+    sent.entry(kind)["meta"]["security"].append(label)
+    with pytest.raises(InvalidError) as error:
+        _accept(world, harbor, sent)
+    assert [issue.expression for issue in error.value.issues] == ["Bundle.entry[1].resource.provision.securityLabel"]
+    assert not any(world.totals().values())
+    sent.entry("Consent")["provision"]["securityLabel"].append(label)
+    _accept(world, harbor, sent)
+    (item,) = scheduling.queue(world.door, scheduler, world.services.now())
+    assert (item.alias, bool(item.contact)) == ("Robin", True)
+
+
+@pytest.mark.rule("R16")
 def test_rule_R16_release_a_is_held_to_the_same(world: Any, harbor: Requester, post: Post) -> None:
     """The release that lets us tell day and time is checked too: from us, to this program. Break: leave ``back`` out
     of the loop in ``_issues``."""

@@ -180,8 +180,16 @@ def test_rule_R12_what_is_shown_before_sending_names_every_item(world: Any, clin
         FORM, meet="safe-contact", phone="555-0187", code_word="blue", needs=("housing",), language="es", say_as="Lib"
     )
     shown = "\n".join(referral.preview(form, world.site, world.harbor, world.services.now()))
-    for item in ("Robin", "555-0187", "blue", "A place to stay", "es", "Lib", "Harbor Program", "2026-12-24"):
+    for item in ("Robin", "555-0187", "blue", "A place to stay", "es", "Lib", "Harbor Program", "24 Dec 2026"):
         assert item in shown
+
+
+@pytest.mark.parametrize("alias", ["Sky\x00", "\u202eSky", "S\nky", "S\u2028ky"])
+def test_a_name_with_hidden_characters_is_said_and_not_sent(world: Any, clinician: Ask, alias: str) -> None:
+    """A name pasted with invisible signs is asked for again, in words, instead of breaking the page."""
+    with pytest.raises(InvalidError, match="name"):
+        _send(world, clinician(), alias=alias)
+    assert _nothing_changed(world)
 
 
 @pytest.mark.rule("R31")
@@ -193,8 +201,10 @@ def test_rule_R31_nothing_is_sent_for_a_minor(world: Any, clinician: Ask) -> Non
     assert _nothing_changed(world)
 
 
-def test_the_same_form_again_is_the_same_referral(world: Any, clinician: Ask) -> None:
-    """After a broken connection the clinician sends the same form again: one referral, one copy, the same page."""
+@pytest.mark.rule("attack 8")
+def test_attack_8_the_same_form_again_is_the_same_referral(world: Any, clinician: Ask) -> None:
+    """After a broken connection the clinician sends the same form again: one referral, one copy, the same page. Break:
+    leave the receipt out of ``send``."""
     who = clinician()
     first = _send(world, who, once="form-1", wants_ehr_copy=True)
     again = _send(world, who, once="form-1", wants_ehr_copy=True)

@@ -262,7 +262,7 @@ def test_rule_R23_nobody_but_the_scheduler_sees_the_queue(
             scheduling.decline(world.door, who, item.appointment_reference, "unable", NOW)
         with pytest.raises(NothingToShowError):
             scheduling.item_of(world.door, who, item.appointment_reference, NOW)
-    assert scheduling.item_of(world.door, scheduler, item.appointment_reference, NOW).alias == "Robin"
+    assert scheduling.item_of(world.door, scheduler, item.appointment_reference, NOW)[0].alias == "Robin"
 
 
 def test_after_the_release_ends_the_request_leaves_the_queue(
