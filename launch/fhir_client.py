@@ -255,6 +255,10 @@ class FhirConnection:
         """Whether the grant covers an interaction ("c", "r", "u", "d", "s") on a type, as far as scopes tell."""
         return scopes.covers(self._access.context.granted_scopes, resource_type, interaction)
 
+    def own_reference(self, value: object) -> str | None:
+        """ "Type/<id>" of a relative reference or of one inside this EHR's base; None for another server's."""
+        return relative_reference(value, self._base)
+
     def read(self, reference: str) -> Payload:
         """One resource. ``EhrError`` with the status; 404 too when the EHR sends another resource than asked."""
         _require_reference(reference)

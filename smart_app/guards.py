@@ -6,10 +6,13 @@ look only at the session and at configuration: what they refuse is decided witho
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, abort, current_app, g, request
 from werkzeug.wrappers import Response
@@ -18,16 +21,19 @@ from launch import session as launch_session
 from launch.context import LaunchContext
 from launch.errors import BearerError, LaunchError, LaunchNotFoundError
 from launch.resource_server import PartnerToken, PartnerTokens
-from smart_app.errors import InvalidError, LockedError, NothingToShowError
+from smart_app.errors import EhrUnavailableError, InvalidError, LockedError, NothingToShowError
 from smart_app.policy.access import Purpose, Requester, Role
+from smart_app.policy.patient_glance import PatientGlance, glance
 from smart_app.ports import Partner, Services
-from smart_app.settings import CLINICAL_ROLES, Settings
+from smart_app.settings import CLINICAL_ROLES, EhrSettings, Settings
 
 Guard = Callable[[], None]
 EXTENSION = "warm_referral"
 BEARER_BLUEPRINTS = ("partner_fhir", "partner_oauth")
 
+GLANCE_SECONDS = 15 * 60
 ATTESTATION = "attestation"
+VISIT_IS_OPEN = "visit-is-open"
 REASON_WITHOUT_ENCOUNTER = "reason-without-encounter"
 OPEN_ANSWERS = frozenset({"alone", "chosen-company", "remote-not-overheard"})
 CLOSED_ANSWER = "not-private"
@@ -48,11 +54,36 @@ class _Installed:
     settings: Settings
     partner_tokens: PartnerTokens
     guard_by_blueprint: dict[str, Guard]
+    glances: _Glances
+
+
+class _Glances:
+    """Whom each launch is about, in this process's memory and nowhere else (R5): read from the EHR once per launch, so
+    that every kind of visit makes the same EHR traffic (attack 5), and gone with the launch."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, PatientGlance]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, launch_id: str) -> PatientGlance | None:
+        with self._lock:
+            kept = self._kept.get(launch_id)
+            return kept[1] if kept is not None and kept[0] > time.monotonic() else None
+
+    def put(self, launch_id: str, value: PatientGlance) -> None:
+        with self._lock:
+            now = time.monotonic()
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
+            self._kept[launch_id] = (now + GLANCE_SECONDS, value)
+
+    def drop(self, launch_id: str) -> None:
+        with self._lock:
+            self._kept.pop(launch_id, None)
 
 
 def install(app: Flask, *, services: Services, settings: Settings, partner_tokens: PartnerTokens) -> None:
     """Give this app's guards what they need; called once by ``app.py`` before blueprints are registered."""
-    app.extensions[EXTENSION] = _Installed(services, settings, partner_tokens, {})
+    app.extensions[EXTENSION] = _Installed(services, settings, partner_tokens, {}, _Glances())
     app.before_request(refuse_foreign_posts)
 
 
@@ -98,8 +129,10 @@ def require_member() -> None:
 
 
 def require_clinician() -> None:
-    """A clinical role, launched from a patient's chart (R23)."""
+    """A clinical role, launched from a patient's chart (R23). From here on ``launch().encounter_id`` is a visit that
+    is open now, or None."""
     _require_role(CLINICAL_ROLES)
+    requester()
 
 
 def require_scheduler() -> None:
@@ -152,7 +185,8 @@ def settings() -> Settings:
 
 
 def launch() -> LaunchContext:
-    """The launch of this request's path."""
+    """The launch of this request's path. Its ``encounter_id`` proves nothing before ``requester`` was asked for, as
+    ``require_clinician`` does."""
     return cast(LaunchContext, g.launch)
 
 
@@ -164,8 +198,24 @@ def site_role() -> str:
 def requester() -> Requester:
     """Who asks. Raises ``NothingToShowError`` for roles that may see no patient-level item."""
     if "requester" not in g:
-        raise NothingToShowError(rule="R41")
+        if "launch" not in g or site_role() not in TABLE_ROLES:
+            raise NothingToShowError(rule="R41")
+        if site_role() in CLINICAL_ROLES:
+            g.launch = _with_open_visit(launch())
+        g.requester = _as_requester(launch())
     return cast(Requester, g.requester)
+
+
+def patient() -> PatientGlance:
+    """Whom this chart is about. Raises ``EhrUnavailableError`` when it has to be read and the EHR does not answer."""
+    glances, launch_id = _installed(current_app).glances, launch().launch_id
+    known = glances.get(launch_id)
+    if known is None:
+        now = services().now()
+        today = now.astimezone(ZoneInfo(services().site.time_zone)).date()
+        known = glance(services().ehr.launched_patient(requester(), now), today)
+        glances.put(launch_id, known)
+    return known
 
 
 def partner() -> Partner:
@@ -210,7 +260,7 @@ def require_attested() -> None:
     """Record and send stay locked until the clinician attests for this launch (R2: ``LockedError``), and, where the
     launch has no encounter, until the reason is chosen (R23: ``InvalidError``)."""
     require_private_moment()
-    if launch().encounter_id is None and reason_without_encounter() is None:
+    if requester().encounter_id is None and reason_without_encounter() is None:
         raise InvalidError("There is no visit open in the chart. Say first why: phone, follow-up or other.", rule="R23")
 
 
@@ -229,6 +279,7 @@ def reason_without_encounter() -> str | None:
 
 def end_launch() -> None:
     """Hide, exit, idle: the launch ends here and at the EHR; the rest of this request is nobody's."""
+    _installed(current_app).glances.drop(launch().launch_id)
     launch_session.end_launch(launch().launch_id)
     for name in ("launch", "site_role", "requester"):
         g.pop(name, None)
@@ -264,8 +315,7 @@ def _require_role(allowed: frozenset[str] | set[str]) -> None:
 
 def _enter() -> None:
     context = launch_session.current_launch((request.view_args or {}).get("launch_id", ""))
-    ehr = settings().ehr_for(context.registration_id)
-    role = ehr.roles.get(context.fhir_user)
+    role = _ehr_of(context).roles.get(context.fhir_user)
     if role is None:
         raise LockedError(
             "Your EHR account has no role in this app yet. Ask your IT to add it. The phone list is open to you.",
@@ -274,19 +324,45 @@ def _enter() -> None:
     if role in CLINICAL_ROLES and context.patient_id is None:
         raise LockedError("Open this from a patient's chart. The phone list is open to you.", rule="R23")
     g.launch, g.site_role = context, role
-    bound = TABLE_ROLES.get(role)
-    if bound is None:
-        return
+
+
+def _ehr_of(context: LaunchContext) -> EhrSettings:
+    """The settings of the launch's EHR. One that was taken out of configuration has no launches any more."""
+    try:
+        return settings().ehr_for(context.registration_id)
+    except KeyError:
+        raise LaunchNotFoundError("registration-gone") from None
+
+
+def _with_open_visit(context: LaunchContext) -> LaunchContext:
+    """The launch, without its encounter unless the EHR says that this patient's visit is open now: only then is a
+    treating role the care team. Asked once per launch, whatever the person came for (attack 5); of the answer only
+    yes or no is kept. An EHR that does not answer counts as no, and is asked again with the next page."""
+    if context.encounter_id is None:
+        return context
+    is_open = recall(VISIT_IS_OPEN)
+    if is_open is None:
+        try:
+            is_open = services().ehr.is_visit_open(_as_requester(context), services().now())
+        except EhrUnavailableError:
+            return replace(context, encounter_id=None)
+        remember(VISIT_IS_OPEN, is_open)
+    return context if is_open is True else replace(context, encounter_id=None)
+
+
+def _as_requester(context: LaunchContext) -> Requester:
+    role = site_role()
+    table_role, purpose = TABLE_ROLES[role]
     is_clinical = role in CLINICAL_ROLES
-    g.requester = Requester(
-        role=bound[0],
+    return Requester(
+        role=table_role,
         user_reference=context.fhir_user,
-        purpose=bound[1],
+        purpose=purpose,
         patient_id=context.patient_id if is_clinical else None,
         encounter_id=context.encounter_id if is_clinical else None,
         registration_id=context.registration_id,
         launch_id=context.launch_id,
         site_role=role,
-        is_treating=role in ehr.treating_roles,
+        is_treating=role in _ehr_of(context).treating_roles,
         reason=reason_without_encounter() if is_clinical and context.encounter_id is None else None,
     )

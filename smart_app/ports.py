@@ -124,6 +124,10 @@ class UnitOfWork(Protocol):
         """Cases this requester may see at all (those with a resource the table permits or redacts), needs_person
         first, then by day. One audit row names all entities."""
 
+    def case_of(self, reference: str) -> Case | None:
+        """The case of one resource, as ``find_cases`` would give it, when this requester may see that resource. None
+        when it is denied or absent, with the same SQL."""
+
     def create(self, payload: Payload, *, case_id: str) -> Stored:
         """Store version 1. An id is made if absent. Raises ``UnlabelledError`` without the label set of its type."""
 
@@ -285,6 +289,10 @@ class Ehr(Protocol):
 
     def launched_patient(self, requester: Requester, now: datetime) -> Payload:
         """The Patient of this launch, labelled C|R on entry, never stored (R5)."""
+
+    def is_visit_open(self, requester: Requester, now: datetime) -> bool:
+        """Is the encounter of this launch the launched patient's, and going on now? Labelled C|R on entry, never
+        stored. Raises ``EhrUnavailableError`` when the EHR does not say."""
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         """Create, read back, compare labels and content. On mismatch the copy is deleted and the privacy officer

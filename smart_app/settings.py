@@ -155,8 +155,8 @@ class Settings(BaseSettings):
         )
 
     def ehr_for(self, registration_id: str) -> EhrSettings:
-        """The settings of one registration. Raises ``KeyError`` for an unknown one."""
-        return next(e for e in self.ehr if e.id == registration_id)
+        """The settings of one registration. Raises ``KeyError`` for one that is not, or no longer, in configuration."""
+        return {e.id: e for e in self.ehr}[registration_id]
 
     def _oauth_part(self) -> dict[str, Any]:
         return {

@@ -23,6 +23,7 @@ COPIED = frozenset({"Observation", "ServiceRequest"})
 NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
 ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
 ENTRY_LEVEL = "R"
+VISIT_NOW = ("arrived", "triaged", "in-progress")  # Encounter.status of somebody who is here; not "onleave", not over
 
 
 class Created(Protocol):
@@ -35,6 +36,9 @@ class Created(Protocol):
 
 class FhirConnection(Protocol):
     """FHIR REST with the token of one launch; raises ``EhrError``."""
+
+    def own_reference(self, value: object) -> str | None:
+        """ "Type/<id>" of a reference into this EHR, else None."""
 
     def read(self, reference: str) -> Payload:
         """One resource."""
@@ -68,17 +72,32 @@ class EhrGateway:
         """The Patient of this launch, labelled on entry (R5) and never stored. Raises ``EhrUnavailableError``."""
         if requester.patient_id is None or requester.launch_id is None:
             raise RefusedError(rule="R23")
-        reference = f"Patient/{requester.patient_id}"
-        with self._door.crossing(
-            requester, system="ehr", action="read-launched-patient", entities=[reference], now=now
-        ) as crossing:
+        return self._read(requester, f"Patient/{requester.patient_id}", "read-launched-patient", now)[0]
+
+    def is_visit_open(self, requester: Requester, now: datetime) -> bool:
+        """Is the encounter of this launch one of the launched patient, and going on? An id beside a token proves
+        neither: EHRs also launch from last week's visit. Raises ``EhrUnavailableError``."""
+        if requester.patient_id is None or requester.encounter_id is None:
+            raise RefusedError(rule="R23")
+        reference = f"Encounter/{requester.encounter_id}"
+        visit, connection = self._read(requester, reference, "read-launched-encounter", now)
+        subject = visit.get("subject")
+        of = connection.own_reference(subject.get("reference")) if isinstance(subject, dict) else None
+        return of == f"Patient/{requester.patient_id}" and visit.get("status") in VISIT_NOW
+
+    def _read(
+        self, requester: Requester, reference: str, action: str, now: datetime
+    ) -> tuple[Payload, FhirConnection]:
+        """One resource of the launch, labelled on entry, as one crossing; and the connection that brought it."""
+        with self._door.crossing(requester, system="ehr", action=action, entities=[reference], now=now) as crossing:
             try:
-                payload: Payload = self._connection(requester).read(reference)
+                connection: FhirConnection = self._connection(requester)
+                payload = connection.read(reference)
             except EhrError as error:
                 crossing.outcome = f"failed-{error.status or 'no-answer'}"
                 raise EhrUnavailableError(rule="R23") from None
             crossing.outcome = "read"
-        return labelled_on_entry(payload)
+        return labelled_on_entry(payload), connection
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         """Copy an Observation or a ServiceRequest of the launched patient into the chart, and prove that it is there
@@ -190,7 +209,8 @@ def labelled_on_entry(payload: Payload) -> Payload:
         level = "V"
     highest = max(level, ENTRY_LEVEL, key=LEVELS.index)
     others = [label for label in carried if label.system != CONFIDENTIALITY]
-    meta = {**payload.get("meta", {}), "security": as_security([Label(CONFIDENTIALITY, highest), *others])}
+    sent = payload.get("meta")
+    meta = {**(sent if isinstance(sent, dict) else {}), "security": as_security([Label(CONFIDENTIALITY, highest), *others])}
     return {**payload, "meta": meta}
 
 

@@ -33,7 +33,7 @@ from smart_app.gateways.judge import (
     launched_patient,
 )
 from smart_app.gateways.outbox import UnitOutbox
-from smart_app.gateways.vault import Content, Head, TamperedError, Vault, label_text
+from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, label_text
 from smart_app.policy import redaction
 from smart_app.policy.access import Requester, Result, Role
 from smart_app.ports import Case, CaseKind, PatientKey, Payload, Receipt, Stored
@@ -189,10 +189,20 @@ class Unit:
             except TamperedError:
                 self._incident(case.case_id)
         found.sort(key=lambda one: (not one[0].needs_person, one[0].due_on or date.max, one[1]["opened_at"]))
-        return [
-            Case(c.case_id, c.kind, c.is_open, details["partner"], c.due_on, c.needs_person, c.transport)
-            for c, details in found
-        ]
+        return [_case(case, details) for case, details in found]
+
+    def case_of(self, reference: str) -> Case | None:
+        """The case of one resource that the requester may see. None: denied or absent, after the same statements."""
+        verdict = self._judge.look(reference)
+        if verdict is None or not verdict.is_shown:
+            self._note_denial("find", reference, verdict)
+            return None
+        self._note_list("find", [verdict])
+        try:
+            return _case(verdict.case, self._vault.details(verdict.case))
+        except TamperedError:
+            self._incident(verdict.case.case_id)
+            return None
 
     # -- resources -----------------------------------------------------------------------------------------------
 
@@ -344,11 +354,14 @@ class Unit:
 
     def _deny(self, action: str, reference: str, verdict: Verdict | None) -> NoReturn:
         """Absent and denied: the same row size class, the same statements, the same error."""
+        raise NothingToShowError(rule=self._note_denial(action, reference, verdict))
+
+    def _note_denial(self, action: str, reference: str, verdict: Verdict | None) -> str:
         entity = verdict.as_entity() if verdict else {"what": _opaque(reference), "result": "absent"}
         rule = verdict.rule if verdict else "absent"
         self.journal.note(action, is_kept=True, entities=[entity], rule=rule)
         self.journal.flush()
-        raise NothingToShowError(rule=rule)
+        return rule
 
     def _refuse(self, verdict: Verdict, rule: str) -> NoReturn:
         self.journal.note("refuse", is_kept=True, rule=rule, entities=[verdict.as_entity()])
@@ -372,6 +385,10 @@ class Unit:
         if reference not in self.incidents:
             self.incidents.append(reference)
             self.journal.note("incident", is_kept=True, rule=INCIDENT, entities=[{"what": reference}])
+
+
+def _case(row: CaseRow, details: Mapping[str, Any]) -> Case:
+    return Case(row.case_id, row.kind, row.is_open, details["partner"], row.due_on, row.needs_person, row.transport)
 
 
 def _labels_of(payload: Payload) -> str:

@@ -6,7 +6,6 @@ Two blueprints: ``entry`` for anyone who has a role here, ``chart`` for clinicia
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -15,7 +14,8 @@ from werkzeug.wrappers import Response
 from smart_app import guards
 from smart_app.errors import InvalidError
 from smart_app.policy import minors
-from smart_app.ports import PatientKey, Payload
+from smart_app.policy.patient_glance import PatientGlance
+from smart_app.ports import PatientKey
 from smart_app.workflows import referral
 
 entry = Blueprint("entry", __name__)
@@ -41,13 +41,13 @@ def home(launch_id: str) -> Response | str:
     own = OWN_PAGES.get(guards.site_role())
     if own is not None:
         return redirect(url_for(own, launch_id=launch_id), 303)
-    patient = _patient()
+    patient = guards.patient()
     if guards.is_attested():
         return _steps(patient)
     return render_template(
         "home.html",
         was_closed=guards.attestation() is not None,
-        language=patient["language"],
+        language=patient.language,
         interpreters=INTERPRETERS,
     )
 
@@ -94,7 +94,7 @@ def decline(launch_id: str) -> Response:
     return redirect(url_for("entry.home", launch_id=launch_id), 303)
 
 
-def _steps(patient: dict[str, Any]) -> str:
+def _steps(patient: PatientGlance) -> str:
     services = guards.services()
     requester = guards.requester()
     items: list[tuple[referral.ReferralStatus, str]] = []
@@ -103,7 +103,7 @@ def _steps(patient: dict[str, Any]) -> str:
         names = {p.partner_id: p.name for p in services.directory.partners()}
         found = referral.for_chart(services.door, requester, key, services.now())
         items = [(status, names.get(status.partner_id, "A program")) for status in found]
-    is_locked = minors.is_locked(patient["birth_date"], _today())
+    is_locked = minors.is_locked(patient.birth_date, _today())
     return render_template(
         "steps.html",
         lock_words=minors.LOCKED_WORDS if is_locked else None,
@@ -111,46 +111,6 @@ def _steps(patient: dict[str, Any]) -> str:
         cards_done=guards.recall("cards") is not None,
         items=items,
     )
-
-
-def _patient() -> dict[str, Any]:
-    """Who this chart is about, read once per launch and kept sealed with it: every kind of visit makes the same EHR
-    traffic (attack 5). The Patient itself is not kept (R5)."""
-    kept: dict[str, Any] | None = guards.recall("patient")
-    if kept is None:
-        services = guards.services()
-        kept = in_short(services.ehr.launched_patient(guards.requester(), services.now()), _today())
-        guards.remember("patient", kept)
-    return kept
-
-
-def in_short(patient: Payload, today: date) -> dict[str, Any]:
-    """What pages need of a Patient: name, initials, birth date, age in years, language. Missing parts stay empty."""
-    names = [n for n in patient.get("name", []) if n.get("use") not in ("old", "maiden")] or [{}]
-    given, family = " ".join(names[0].get("given", [])), names[0].get("family", "")
-    name = f"{given} {family}".strip() or names[0].get("text", "") or "Name not in the chart"
-    born = patient.get("birthDate", "")
-    return {
-        "name": name,
-        "initials": "".join(part[0] for part in (given, family) if part),
-        "birth_date": born,
-        "age": _age(born, today),
-        "language": _language(patient),
-    }
-
-
-def _age(born: str, today: date) -> int | None:
-    try:
-        day = date.fromisoformat(born)
-    except ValueError:
-        return None
-    return today.year - day.year - ((today.month, today.day) < (day.month, day.day))
-
-
-def _language(patient: Payload) -> str:
-    spoken = sorted(patient.get("communication", []), key=lambda c: not c.get("preferred", False))
-    codes = [coding.get("code", "") for c in spoken for coding in c.get("language", {}).get("coding", [])]
-    return str(codes[0]).split("-")[0].lower() if codes and codes[0] else "en"
 
 
 def _today() -> date:

@@ -130,5 +130,4 @@ def _needs_reason() -> bool:
 
 
 def _is_minor() -> bool:
-    patient = guards.recall("patient") or {}
-    return minors.is_locked(patient.get("birth_date"), guards.services().now().date())
+    return minors.is_locked(guards.patient().birth_date, guards.services().now().date())

@@ -43,9 +43,8 @@ def read(launch_id: str) -> str:
     services = guards.services()
     now = services.now()
     open_partners = [p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now)]
-    patient = guards.recall("patient") or {}
     return render_template(
         "cards_read.html",
-        language=patient.get("language", "en"),
+        language=guards.patient().language,
         local_phone=open_partners[0].phone if open_partners else None,
     )

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from flask import Flask, g
 
 from smart_app import guards
+from smart_app.errors import EhrUnavailableError
 from smart_app.policy.day_words import day_words
 from smart_app.ports import Partner
 
-PATIENT_NOTE = "patient"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 LANGUAGES = {
     "ar": "Arabic",
@@ -123,7 +123,7 @@ def context() -> dict[str, Any]:
         frame["launch_id"] = guards.launch().launch_id
         if guards.launch().patient_id is not None:
             frame["is_open"] = guards.is_attested()
-            frame["banner"] = _banner(guards.recall(PATIENT_NOTE))
+            frame["banner"] = _banner()
     return frame
 
 
@@ -134,12 +134,13 @@ def _partners_to_call() -> list[Partner]:
     return [p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now)]
 
 
-def _banner(patient: dict[str, Any] | None) -> dict[str, str] | None:
-    """Name and birth date unless the EHR shows them itself; then initials and age, against the wrong chart."""
-    if patient is None:
+def _banner() -> dict[str, str] | None:
+    """Name and birth date unless the EHR shows them itself; then initials and age, against the wrong chart. Without an
+    EHR there is none: cards and phones stay open (R40)."""
+    try:
+        patient = guards.patient()
+    except EhrUnavailableError:
         return None
     if guards.launch().needs_patient_banner:
-        born = f"Born {day_words(patient['birth_date'])}" if patient["birth_date"] else ""
-        return {"name": patient["name"], "detail": born}
-    age = f"Age {patient['age']}" if patient["age"] is not None else ""
-    return {"name": patient["initials"], "detail": age}
+        return {"name": patient.name, "detail": f"Born {day_words(patient.birth_date)}" if patient.birth_date else ""}
+    return {"name": patient.initials, "detail": f"Age {patient.age}" if patient.age is not None else ""}

@@ -9,7 +9,9 @@ from __future__ import annotations
 import secrets
 import uuid
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time
 from importlib import resources
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -46,6 +48,9 @@ class _Typed:
     code_word: str = ""
     needs: list[str] = field(default_factory=list)
     release_days: int = DEFAULT_DAYS
+    day: str = ""
+    at: str = ""
+    has_interpreter: bool = False
 
 
 @blueprint.get("/v/<launch_id>/connect")
@@ -61,7 +66,7 @@ def choose(launch_id: str) -> Response | str:
 @blueprint.get("/v/<launch_id>/connect/<partner_id>")
 def form(launch_id: str, partner_id: str) -> Response | str:
     """How will the two meet? Nothing is chosen beforehand (R13)."""
-    if not guards.is_attested() or guards.recall("patient") is None:
+    if not guards.is_attested():
         return redirect(url_for("entry.home", launch_id=launch_id), 303)
     if guards.launch().encounter_id is None and guards.recall(guards.REASON_WITHOUT_ENCOUNTER) is None:
         return redirect(url_for("chart.ask_reason", launch_id=launch_id, step="connect"), 303)
@@ -77,8 +82,6 @@ def form(launch_id: str, partner_id: str) -> Response | str:
 def go_on(launch_id: str, partner_id: str) -> Response | str:
     """See what is sent, send it, or call together."""
     guards.require_attested()
-    if guards.recall("patient") is None:  # nobody has seen yet whose chart this is (attack 10)
-        return redirect(url_for("entry.home", launch_id=launch_id), 303)
     partner = _partner(partner_id)
     step, signed = request.form.get("step"), request.form.get("signed", "")
     if step == "call" or (step in SENDS and signed == "cannot-sign"):
@@ -190,7 +193,7 @@ def _show_form(partner: Partner, typed: _Typed, *, problem: str | None = None) -
 def _show_review(
     partner: Partner, typed: _Typed, review: str, items: list[str], *, problem: str | None = None
 ) -> Response | str:
-    patient = guards.recall("patient")
+    patient = guards.patient()
     page = render_template(
         "review.html",
         partner=partner,
@@ -199,7 +202,7 @@ def _show_review(
         items=items,
         problem=problem,
         # Initials and age: a last look against the wrong chart (attack 10).
-        check=f"{patient['initials']}, {patient['age']} years.",
+        check=f"{patient.initials}, {patient.age} years.",
         may_copy=_may_copy(),
         ehr_name=_ehr_name(),
     )
@@ -209,7 +212,7 @@ def _show_review(
 def _parse() -> _Typed:
     """The first step's form. A field that a person cannot have typed wrong is read as it is; the workflow judges."""
     typed = request.form
-    is_by_phone = typed.get("meet") == "safe-contact"
+    is_by_phone, is_at_clinic = typed.get("meet") == "safe-contact", typed.get("meet") == "clinic-phone"
     days = typed.get("release_days", str(DEFAULT_DAYS))
     return _Typed(
         alias=typed.get("alias", "").strip(),
@@ -222,13 +225,16 @@ def _parse() -> _Typed:
         code_word=typed.get("code_word", "").strip(),
         needs=typed.getlist("needs"),
         release_days=int(days) if days.isascii() and days.isdigit() and len(days) < 4 else 0,
+        day=typed.get("day", "") if is_at_clinic else "",
+        at=typed.get("at", "") if is_at_clinic else "",
+        # Part of what is reviewed: an answer changed in between must not change what is sent (R12).
+        has_interpreter=(guards.attestation() or {}).get("interpreter") == "trained",
     )
 
 
 def _form(
     partner: Partner, typed: _Typed, *, signed: str = "", wants_copy: bool = False, once: str = ""
 ) -> referral.ReferralForm:
-    interpreter = (guards.attestation() or {}).get("interpreter")
     return referral.ReferralForm(
         partner_id=partner.partner_id,
         meet=typed.meet,
@@ -239,7 +245,8 @@ def _form(
         say_as=typed.say_as or None,
         code_word=typed.code_word or None,
         language=typed.language or None,
-        interpreter=True if interpreter == "trained" else None,
+        interpreter=True if typed.has_interpreter else None,
+        at=_instant(typed),
         needs=tuple(typed.needs),
         release_days=typed.release_days,
         wants_ehr_copy=wants_copy,
@@ -247,19 +254,31 @@ def _form(
     )
 
 
+def _instant(typed: _Typed) -> datetime | None:
+    """Day and time at the clinic's phone, on the clinic's clock; both or neither. Raises ``InvalidError``."""
+    if not typed.day and not typed.at:
+        return None
+    try:
+        local = datetime.combine(date.fromisoformat(typed.day), time.fromisoformat(typed.at))
+    except ValueError:
+        raise InvalidError("Write the day and the time of the call, or leave both empty.", rule="R13") from None
+    zone = ZoneInfo(guards.services().site.time_zone)
+    return local.replace(tzinfo=zone).astimezone(UTC)
+
+
 def _untouched() -> _Typed:
     """A name to use from our own list, never near the real one, and the chart's language."""
-    patient = guards.recall("patient")
-    real = patient["name"].lower()
+    patient = guards.patient()
+    real = patient.name.lower()
     aliases = [alias for alias in ALIASES if alias.lower() not in real]
-    return _Typed(alias=secrets.choice(aliases), language=patient["language"])
+    return _Typed(alias=secrets.choice(aliases), language=patient.language)
 
 
 def _open_partners() -> list[Partner]:
     """Programs with a current agreement (R19), the best fit first."""
     services = guards.services()
     now = services.now()
-    language = (guards.recall("patient") or {}).get("language", "en")
+    language = guards.patient().language
 
     def misfit(partner: Partner) -> tuple[bool, bool, bool, str]:
         takes_data = partner.fhir_address is not None
@@ -277,7 +296,7 @@ def _partner(partner_id: str) -> Partner:
 
 
 def _is_minor() -> bool:
-    return minors.is_locked(guards.recall("patient")["birth_date"], guards.services().now().date())
+    return minors.is_locked(guards.patient().birth_date, guards.services().now().date())
 
 
 def _may_copy() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,13 @@ def own_request_as_sender_sees_it(task: Payload, *, appointment_reference: str |
     if tier in TIERS_WITH_TIME and appointment_reference is not None:
         shown["output"] = [referral_task.appointment_output(appointment_reference)]
     return _as_payload(shown)
+
+
+def appointment_to_name(appointments: Iterable[Payload]) -> str | None:
+    """ "Appointment/<id>" of the visit that a Task may name, where the release allows it: one with a day and time. The
+    same for who reads the Task and for who writes on it, or its ETag would never match."""
+    named = [f"Appointment/{one['id']}" for one in appointments if one["status"] in ("booked", "fulfilled")]
+    return named[0] if named else None
 
 
 def appointment_as_sender_sees_it(appointment: Payload) -> Payload:

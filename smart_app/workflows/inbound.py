@@ -86,12 +86,9 @@ def task_for_partner(work: UnitOfWork, task_id: str) -> Shown:
     task = stored.payload
     if task["requester"]["reference"] != work.requester.user_reference:
         return _shown(status_back.our_request_as_program_sees_it(task))
-    appointments = work.in_case(stored.case_id, "Appointment")
-    named = [one.reference for one in appointments if one.payload["status"] in ("booked", "fulfilled")]
+    named = status_back.appointment_to_name(one.payload for one in work.in_case(stored.case_id, "Appointment"))
     return _shown(
-        status_back.own_request_as_sender_sees_it(
-            task, appointment_reference=named[0] if named else None, tier=_tier(work, stored)
-        )
+        status_back.own_request_as_sender_sees_it(task, appointment_reference=named, tier=_tier(work, stored))
     )
 
 

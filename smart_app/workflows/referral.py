@@ -49,8 +49,8 @@ VOICEMAIL_WORDS = {
 @dataclass(frozen=True)
 class ReferralForm:
     """What was chosen. ``meet`` is one of MEETS, ``signed`` one of SIGNED; ``phone`` belongs to meet "safe-contact"
-    alone. ``needs`` are keys of NEEDS. ``release_days`` from today, 90 at most. ``once``: the reviewed form's own
-    number; the same number again finds what it sent, whatever broke off in between."""
+    alone, ``at`` (aware UTC) to "clinic-phone". ``needs`` are keys of NEEDS. ``release_days`` from today, 90 at most.
+    ``once``: the reviewed form's own number; the same number again finds what it sent, whatever broke off."""
 
     partner_id: str
     meet: str
@@ -63,6 +63,7 @@ class ReferralForm:
     language: str | None = None
     interpreter: bool | None = None
     needs: tuple[str, ...] = ()
+    at: datetime | None = None
     release_days: int = DEFAULT_DAYS
     wants_ehr_copy: bool = False
     once: str = ""
@@ -242,6 +243,8 @@ def _require_complete(form: ReferralForm) -> None:
         raise InvalidError("Choose how the two will meet.", rule="R13")
     if (form.meet == "safe-contact") != bool(form.phone):
         raise InvalidError("A safe number is needed for a call to it, and only then.", rule="R13")
+    if form.at is not None and form.meet != "clinic-phone":
+        raise InvalidError("Day and time belong to a call on the clinic's phone.", rule="R13")
     if not is_alias(form.alias.strip()):
         raise InvalidError("Choose a name the program may use.", rule="R12")
     if not 1 <= form.release_days <= LONGEST_DAYS:
@@ -348,18 +351,23 @@ def _today(site: Site, now: datetime) -> date:
 
 
 def _contact(form: ReferralForm, today: date) -> Payload:
-    """The safe contact ends with the release, and after 30 days at the latest (R14)."""
+    """The safe contact ends with the release, and after 30 days at the latest (R14). A call at a time that has passed,
+    or after that end, would reach nobody."""
+    ends_on = today + timedelta(days=min(form.release_days, safe_contact.LONGEST_DAYS))
+    if form.at is not None and not today <= form.at.date() <= ends_on:
+        raise InvalidError("The call must be between today and the end of the release.", rule="R13")
     try:
         return safe_contact.safe_contact(
             meet=form.meet,
             asked_on=today,
-            expires_on=today + timedelta(days=min(form.release_days, safe_contact.LONGEST_DAYS)),
+            expires_on=ends_on,
             telecom=form.phone or None,
             voicemail=form.voicemail if form.phone else None,
             code_word=form.code_word or None,
             say_as=form.say_as or None,
             language=form.language or None,
             interpreter=form.interpreter,
+            at=form.at,
         )
     except ValueError:
         raise InvalidError("Look again at the number, the words and the language.", rule="R13") from None

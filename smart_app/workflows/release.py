@@ -86,8 +86,14 @@ def _store(work: UnitOfWork, posted: Payload, task_reference: str, our_organizat
     for known in work.in_case(task.case_id, "Consent"):
         if known.payload.get("sourceReference") == posted["sourceReference"]:
             return _same_or_conflict(known, posted)
-    fresh = {key: value for key, value in posted.items() if key != "id"}
-    return work.create(fresh, case_id=task.case_id)
+    return work.create(_without_sender_s_own(posted), case_id=task.case_id)
+
+
+def _without_sender_s_own(posted: Payload) -> Payload:
+    """The release without the ids and version that its sender gave it: nothing a sender chose names a row here."""
+    meta = {key: value for key, value in posted.get("meta", {}).items() if key in ("profile", "security")}
+    fresh = {key: value for key, value in posted.items() if key not in ("id", "meta")}
+    return {**fresh, "meta": meta} if meta else fresh
 
 
 def _same_or_conflict(known: Stored, posted: Payload) -> Stored:

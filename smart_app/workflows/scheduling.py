@@ -104,12 +104,19 @@ def queue(door: Door, requester: Requester, now: datetime, *, places_per_day: in
 def item_of(
     door: Door, requester: Requester, appointment_reference: str, now: datetime
 ) -> tuple[QueueItem, list[QueueItem]]:
-    """One request by its Appointment, and the booked ones beside it. Raises ``NothingToShowError``."""
-    items = queue(door, requester, now)
-    for item in items:
-        if item.appointment_reference == appointment_reference:
-            return item, [other for other in items if other is not item and other.is_booked]
-    raise NothingToShowError
+    """One request by its Appointment, whole, and the booked ones beside it by name and time. Raises
+    ``NothingToShowError``."""
+    with door.open_for(requester, now) as work:
+        case = work.case_of(appointment_reference)
+        if case is None or case.kind is not CaseKind.INBOUND or not case.is_open:
+            raise NothingToShowError
+        items = [one for one in _items(work, case) if one.appointment_reference == appointment_reference]
+        if not items or (items[0].is_cancelled and not items[0].is_booked):
+            raise NothingToShowError
+        item = _with_person(items[0]) if items[0].is_cancelled else items[0]
+        cases = work.find_cases(CaseKind.INBOUND, is_open=True)
+        booked = [other for one in cases for other in _booked(work, one)]
+    return item, [other for other in booked if other.appointment_reference != appointment_reference]
 
 
 def book(
@@ -198,6 +205,26 @@ def _items(work: UnitOfWork, case: Case) -> list[QueueItem]:
         )
         for appointment in appointments
         if appointment.payload["status"] in ("proposed", "booked")
+    ]
+
+
+def _booked(work: UnitOfWork, case: Case) -> list[QueueItem]:
+    """The booked visits of one case, by name and time alone: what a scheduler needs to see two at the same time."""
+    booked = [one for one in work.in_case(case.case_id, "Appointment") if one.payload["status"] == "booked"]
+    if not booked:
+        return []
+    aliases = [alias_of(one.payload) for one in work.in_case(case.case_id, "Patient")]
+    return [
+        QueueItem(
+            case.case_id,
+            appointment.reference,
+            aliases[0] if aliases else "",
+            due_on=case.due_on,
+            status="booked",
+            start=appointment.payload.get("start"),
+            end=appointment.payload.get("end"),
+        )
+        for appointment in booked
     ]
 
 

@@ -70,10 +70,8 @@ def _cancel_own_request(work: UnitOfWork, stored: Stored, body: Payload, if_matc
     tier = attestation.tier_in_force(
         releases, discloser=ours, recipient=partner, item=stored.reference, now=work.now, zone=work.zone
     )
-    appointments = work.in_case(stored.case_id, "Appointment")
-    shown = status_back.own_request_as_sender_sees_it(
-        stored.payload, appointment_reference=appointments[0].reference if appointments else None, tier=tier
-    )
+    named = status_back.appointment_to_name(one.payload for one in work.in_case(stored.case_id, "Appointment"))
+    shown = status_back.own_request_as_sender_sees_it(stored.payload, appointment_reference=named, tier=tier)
     if if_match != status_back.etag_of(shown):
         raise PreconditionError
     asked = status_back.asked_change(shown, body)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fhir_profiles.security_labels import ACT_CODE, CONFIDENTIALITY
+from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY
 from fhir_profiles.validation import validate
 
 Payload = dict[str, Any]

@@ -56,6 +56,9 @@ class FakeEhr:
         born = {"birthDate": self.birth_date} if self.birth_date else {}
         return {"resourceType": "Patient", "id": requester.patient_id, **born}
 
+    def is_visit_open(self, requester: Requester, now: datetime) -> bool:
+        return requester.encounter_id is not None
+
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         self.written.append(copy.deepcopy(payload))
         return self._answer(payload)

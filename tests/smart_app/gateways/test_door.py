@@ -125,7 +125,7 @@ def test_everybody_else_gets_the_same_nothing(world):
             assert work.in_case(ids.case_id, "Task") == [], who
 
 
-@pytest.mark.parametrize("method", ["read", "in_case", "find_cases", "amend"])
+@pytest.mark.parametrize("method", ["read", "in_case", "find_cases", "case_of", "amend"])
 def test_denied_and_absent_take_the_same_number_of_sql_statements(world, method):
     """Nobody learns anything by counting what the database does.
 
@@ -136,6 +136,7 @@ def test_denied_and_absent_take_the_same_number_of_sql_statements(world, method)
     calls = {
         "read": lambda work, there: work.read(ids.task if there else "Task/not-there"),
         "amend": lambda work, there: work.amend(ids.task if there else "Task/not-there", accept),
+        "case_of": lambda work, there: work.case_of(ids.task if there else "Task/not-there"),
         "in_case": lambda work, there: work.in_case(ids.case_id if there else "not-there", "Task"),
         "find_cases": lambda work, there: work.find_cases(
             CaseKind.REFERRAL, patient=world.patient if there else PatientKey("a", "nobody")

@@ -73,6 +73,8 @@ class Desk:
     partners: list[Partner] = field(default_factory=lambda: [partner("harbor")])
     patient: Payload = field(default_factory=lambda: DANA)
     patient_reads: int = 0
+    visit: bool | Exception = True
+    visit_reads: list[Requester] = field(default_factory=list)
     alerts: list[Any] = field(default_factory=list)
     closed_alerts: list[str] = field(default_factory=list)
     launches: dict[str, LaunchContext] = field(default_factory=dict)
@@ -88,6 +90,12 @@ class Desk:
     def launched_patient(self, requester: Requester, now: datetime) -> Payload:
         self.patient_reads += 1
         return self.patient
+
+    def is_visit_open(self, requester: Requester, now: datetime) -> bool:
+        self.visit_reads.append(requester)
+        if isinstance(self.visit, Exception):
+            raise self.visit
+        return self.visit
 
     def open_alerts(self) -> list[Any]:
         return self.alerts

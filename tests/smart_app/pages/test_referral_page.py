@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,14 +89,57 @@ def test_rule_R01_no_note_is_needed(opened: Any, sent: list[Any], monkeypatch: p
     assert asked == []
 
 
-@pytest.mark.parametrize("step", ["review", "send"])
-def test_a_form_before_the_first_page_leads_to_the_first_page(enter: Any, sent: list[Any], step: str) -> None:
-    """A form that reaches us before anybody saw whose chart this is shows that page first, and sends nothing."""
+@pytest.mark.parametrize(("step", "status"), [("review", 200), ("send", 409)])
+def test_a_form_before_the_first_page_shows_whose_chart_it_is(
+    enter: Any, sent: list[Any], step: str, status: int
+) -> None:
+    """A form that reaches us before anybody opened the first page shows whose chart it is, and sends nothing unseen."""
     browser = enter()
     browser.post("privacy", {"answer": "alone", "limits_said": "yes", "interpreter": "none"})
     answer = browser.post("connect/harbor", {"step": step, "meet": "call-now", "alias": "Wren", "signed": "screen"})
-    assert (answer.status_code, answer.headers.get("Location")) == (303, f"/v/{browser.launch_id}/")
+    assert answer.status_code == status
+    assert ("DW, 29 years" in answer.text) == (step == "review")
     assert sent == []
+
+
+@pytest.mark.rule("R5")
+def test_rule_R05_the_patient_of_the_chart_is_shown_and_kept_nowhere(opened: Any, desk: Any) -> None:
+    """Name and birth date stand on every page of the visit, are read once, and are in no note that is stored.
+
+    Break: in guards.patient, remember the glance with the launch.
+    """
+    for path in ("cards", "note", "connect/harbor"):
+        assert "Whitlock-Canary" in opened.get(path).text
+    assert desk.patient_reads == 1
+    assert "Whitlock" not in repr(desk.notes)
+    assert "1997" not in repr(desk.notes)
+
+
+@pytest.mark.rule("R12")
+def test_rule_R12_an_answer_changed_after_the_review_changes_nothing_that_is_sent(opened: Any, sent: list[Any]) -> None:
+    """What was shown is what is sent, even if the privacy question is answered anew in another tab in between.
+
+    Break: in pages/referral._form, read the interpreter from the attestation.
+    """
+    page = opened.post("connect/harbor", {"step": "review", "meet": "call-now", "alias": "Wren"}).text
+    opened.post("privacy", {"answer": "alone", "limits_said": "yes", "interpreter": "trained"})
+    opened.post("connect/harbor", {"step": "send", "review": review_of(page), "signed": "screen"})
+    assert [form.interpreter for form in sent] == [None]
+
+
+@pytest.mark.rule("R13")
+def test_rule_R13_a_call_on_the_clinics_phone_may_have_a_time(opened: Any, sent: list[Any], text_of: Any) -> None:
+    """Day and time are read on the clinic's clock and belong to that choice only; half a time is asked again.
+
+    Break: in pages/referral._parse, keep day and time for every way to meet.
+    """
+    send(opened, meet="clinic-phone", day="2026-11-30", at="09:30")
+    send(opened, meet="survivor-calls", day="2026-11-30", at="09:30")
+    assert [form.at for form in sent] == [datetime(2026, 11, 30, 15, 30, tzinfo=UTC), None]
+    half = {"step": "review", "meet": "clinic-phone", "alias": "Wren", "day": "2026-11-30"}
+    answer = opened.post("connect/harbor", half)
+    assert answer.status_code == 422
+    assert "Write the day and the time of the call" in text_of(answer)
 
 
 @pytest.mark.rule("R13")

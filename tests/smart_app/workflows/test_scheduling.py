@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from fhir_profiles.security_labels import labels_for, labels_of
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
@@ -272,3 +273,57 @@ def test_after_the_release_ends_the_request_leaves_the_queue(
     refer(days=3)
     assert len(scheduling.queue(world.door, scheduler, NOW)) == 1
     assert scheduling.queue(world.door, scheduler, NOW + timedelta(days=5)) == []
+
+
+def _statements(world: Any, call: Callable[[], Any]) -> int:
+    seen: list[str] = []
+    event.listen(world.engine, "before_cursor_execute", lambda _c, _k, statement, *_: seen.append(statement))
+    call()
+    return len(seen)
+
+
+def test_one_request_is_shown_whole_beside_the_booked_ones(
+    world: Any, scheduler: Requester, refer: Callable[..., str]
+) -> None:
+    """The page of one request says what the list says about it, and which other visits are taken by name and time."""
+    for number, alias in (("1", "Robin"), ("2", "Kim"), ("3", "Alex")):
+        refer(number=number, alias=alias)
+    by_alias = {item.alias: item for item in scheduling.queue(world.door, scheduler, NOW)}
+    _book(world, scheduler, by_alias["Kim"].appointment_reference)
+    found, others = scheduling.item_of(world.door, scheduler, by_alias["Robin"].appointment_reference, NOW)
+    assert found == by_alias["Robin"]
+    assert [(other.alias, other.booked_for) for other in others] == [("Kim", (START, END))]
+    (kim,) = (item for item in scheduling.queue(world.door, scheduler, NOW) if item.is_booked)
+    assert scheduling.item_of(world.door, scheduler, kim.appointment_reference, NOW) == (kim, [])
+
+
+def test_one_request_is_not_looked_for_in_the_whole_list(
+    world: Any, scheduler: Requester, refer: Callable[..., str]
+) -> None:
+    """A full list does not make each single request slow: of the others only the visit is opened, not who they are."""
+    for number in range(8):
+        refer(number=str(number))
+    (first, *_) = scheduling.queue(world.door, scheduler, NOW)
+    whole = _statements(world, lambda: scheduling.queue(world.door, scheduler, NOW))
+    one = _statements(world, lambda: scheduling.item_of(world.door, scheduler, first.appointment_reference, NOW))
+    assert one < whole / 2
+
+
+@pytest.mark.rule("R18")
+def test_rule_R18_a_request_that_is_not_there_costs_what_a_closed_one_costs(
+    world: Any, scheduler: Requester, refer: Callable[..., str], northside: Requester
+) -> None:
+    """Another program's system that tries numbers learns nothing: not there and not its own take the same. Fails when
+    ``case_of`` looks at the case only for a resource that exists."""
+    refer()
+    (item,) = scheduling.queue(world.door, scheduler, NOW)
+
+    def look(reference: str) -> None:
+        with world.door.open_for(northside, NOW) as work:
+            assert work.case_of(reference) is None
+
+    counted = [
+        _statements(world, lambda reference=reference: look(reference))
+        for reference in (item.appointment_reference, "Appointment/not-there", "no reference at all")
+    ]
+    assert counted[0] == counted[1] == counted[2] > 0

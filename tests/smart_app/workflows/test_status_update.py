@@ -406,3 +406,32 @@ def test_a_program_takes_its_own_request_back(
         scheduling.decline(world.door, scheduler, item.appointment_reference, "unable", NOW)
         assert scheduling.queue(world.door, scheduler, NOW) == []
         assert world.resource(f"Task/{answer.task_id}")["status"] == "cancelled"
+
+
+@pytest.mark.rule("R21")
+def test_rule_R21_a_request_that_was_declined_cannot_be_taken_back_any_more(
+    world: Any, harbor: Requester, scheduler: Requester, post: Callable[..., Any]
+) -> None:
+    """Where the program may know the outcome it is told that there is nothing left to cancel, not that it read an old
+    state. Fails when ``_cancel_own_request`` names another visit than ``task_for_partner``."""
+    made = post(release_a="outcome")
+    answer = inbound.accept(world.door, harbor, world.harbor, made.bundle, made.body, world.site, NOW, BASE)
+    (item,) = scheduling.queue(world.door, scheduler, NOW)
+    scheduling.decline(world.door, scheduler, item.appointment_reference, "unable", NOW)
+    with world.door.open_for(harbor, NOW) as work:
+        shown = inbound.task_for_partner(work, answer.task_id)
+    assert shown.payload["status"] == "rejected"
+    body = {**shown.payload, "status": "cancelled"}
+    with pytest.raises(InvalidError) as error:
+        status_update.update_from_partner(world.door, harbor, answer.task_id, body, shown.etag, NOW)
+    assert [issue.expression for issue in error.value.issues] == ["Task.status"]
+
+
+@pytest.mark.rule("R17")
+def test_rule_R17_a_release_is_kept_under_our_own_names(sent: Sent, release_b: Release) -> None:
+    """No id and no version that a program made up stays in the record. Fails when ``_store`` keeps the sender's
+    meta."""
+    consent = release_b(sent.stored(), "contact", id="hit-her-at-12-oak")
+    consent["meta"]["versionId"] = "hit-her-at-12-oak"
+    kept = sent.post(consent)
+    assert "oak" not in str(sent.world.resource(kept.reference))
