@@ -27,7 +27,7 @@ from fhirclient.server import (
 from sqlalchemy.engine import Engine
 
 from launch import scopes
-from launch.context import LaunchContext, LaunchEvent, parse
+from launch.context import LaunchContext, LaunchEvent, parse, relative_reference
 from launch.discovery import BoundedSession, was_never_sent
 from launch.errors import EhrAuthorizationEndedError, EhrError, EhrOutcomeUnknownError, LaunchError, UnknownIssuerError
 from launch.keys import KeyRing

@@ -17,9 +17,10 @@ from launch.authorization import Authorization
 from launch.client_authentication import JwksCache
 from launch.context import LaunchContext, LaunchEvent
 from launch.discovery import Discovery
-from launch.errors import LaunchError
+from launch.errors import LaunchError, StateError
 from launch.fhir_client import FhirClients
 from launch.keys import KeyRing
+from launch.refusal_log import RefusalLog
 from launch.registrations import Registrations
 from launch.resource_server import PartnerTokens
 from launch.session import IDLE_SECONDS, LAUNCH_SECONDS, ServerSideSessionInterface
@@ -122,6 +123,7 @@ def install(
 
 def _blueprint(authorization: Authorization, keys: KeyRing, on_event: Callable[[LaunchEvent], None]) -> Blueprint:
     blueprint = Blueprint("launch", __name__)
+    refusals = RefusalLog(on_event)
 
     @blueprint.before_request
     def only_get() -> None:
@@ -130,11 +132,15 @@ def _blueprint(authorization: Authorization, keys: KeyRing, on_event: Callable[[
 
     @blueprint.get("/launch")
     def launch() -> AnyResponse:
-        return _audited(lambda: redirect(authorization.begin(request.args), 303), on_event)
+        return _audited(lambda: redirect(authorization.begin(request.args), 303), lambda error: refusals.tell)
 
     @blueprint.get("/callback")
     def callback() -> AnyResponse:
-        return _audited(lambda: redirect(f"/v/{authorization.complete(request.args).launch_id}/", 303), on_event)
+        # Without a state of ours nobody has begun a launch; whoever has one is told of every time.
+        return _audited(
+            lambda: redirect(f"/v/{authorization.complete(request.args).launch_id}/", 303),
+            lambda error: refusals.tell if isinstance(error, StateError) else on_event,
+        )
 
     @blueprint.get("/.well-known/jwks.json")
     def jwks() -> Response:
@@ -145,12 +151,16 @@ def _blueprint(authorization: Authorization, keys: KeyRing, on_event: Callable[[
     return blueprint
 
 
-def _audited(answer: Callable[[], AnyResponse], on_event: Callable[[LaunchEvent], None]) -> AnyResponse:
-    """Run a step of a launch; tell of a refusal; keep its addresses (code, state) out of caches and referrers."""
+def _audited(
+    answer: Callable[[], AnyResponse], tell: Callable[[LaunchError], Callable[[LaunchEvent], None]]
+) -> AnyResponse:
+    """Run a step of a launch; tell of a refusal, to whom ``tell`` says; keep its addresses (code, state) out of caches
+    and referrers."""
     try:
         response = answer()
     except LaunchError as error:
-        on_event(LaunchEvent("launch-refused", reason=f"{error.code}/{error.reason}", address=request.remote_addr))
+        reason = f"{error.code}/{error.reason}"
+        tell(error)(LaunchEvent("launch-refused", reason=reason, address=request.remote_addr))
         raise
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -26,7 +26,7 @@ from launch.errors import LaunchNotFoundError, StateError
 from launch.store import LaunchRow, LaunchStore
 
 COOKIE_NAME = "__Host-cc"
-IDLE_SECONDS = 15 * 60
+IDLE_SECONDS = 4 * 60  # a page empties itself after 3 minutes; this ends what a closed tab left open (R28)
 LAUNCH_SECONDS = 60 * 60  # the longest a launch lives, used or not
 PENDING_SECONDS = 10 * 60  # from /launch to /callback
 TOUCH_SECONDS = 30
@@ -65,6 +65,8 @@ class ServerSideSessionInterface(SessionInterface):
         self._revoke = revoke
         self._on_end = on_end
         self._idle_seconds = idle_seconds
+        # Whoever is still signing in at the EHR is not idle here; each launch has its own idle time besides.
+        self._session_idle_seconds = max(idle_seconds, PENDING_SECONDS)
         self._launch_seconds = launch_seconds
 
     # --- Flask's side
@@ -74,7 +76,7 @@ class ServerSideSessionInterface(SessionInterface):
         cookie, now = request.cookies.get(COOKIE_NAME, ""), _now()
         if not _COOKIE.fullmatch(cookie):
             return BrowserSession()
-        row = self._store.session_of(cookie, now=now, idle_seconds=self._idle_seconds)
+        row = self._store.session_of(cookie, now=now, idle_seconds=self._session_idle_seconds)
         if row is None:
             return BrowserSession()
         if now - row.last_seen_at >= TOUCH_SECONDS:

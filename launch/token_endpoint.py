@@ -42,6 +42,7 @@ from launch.client_authentication import (
     read_unverified,
 )
 from launch.context import LaunchEvent
+from launch.refusal_log import RefusalLog
 from launch.scopes import covers_system
 from launch.store import launch_attempt, launch_client, launch_jti, launch_token
 
@@ -136,7 +137,7 @@ def install(
     """
     base = public_base_url.rstrip("/")
     server = _TokenServer(engine, tenant_id, base + "/token", on_event, is_partner_open, allows_loopback_http)
-    limit = _RateLimit(engine, tenant_id, attempts_per_minute)
+    limit, refusals = _RateLimit(engine, tenant_id, attempts_per_minute), RefusalLog(on_event)
     blueprint = Blueprint("partner_oauth", __name__)
 
     @blueprint.route("/token", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
@@ -145,13 +146,17 @@ def install(
             return _error(405, "invalid_request", [("Allow", "POST")])
         try:
             _require_plain_form(request)
+            client_id, is_form = _claimed_client(request), True
         except InvalidRequestError:
-            on_event(LaunchEvent("partner-token-refused", reason="form", address=request.remote_addr))
-            return _error(400, "invalid_request")
-        wait = limit.seconds_to_wait(request.remote_addr or "", _claimed_client(request))
+            client_id, is_form = "", False
+        wait = limit.seconds_to_wait(request.remote_addr or "", client_id)
+        if wait or not is_form:
+            reason = "rate" if wait else "form"
+            refusals.tell(LaunchEvent("partner-token-refused", reason=reason, address=request.remote_addr))
         if wait:
-            on_event(LaunchEvent("partner-token-refused", reason="rate", address=request.remote_addr))
             return _error(429, "temporarily_unavailable", [("Retry-After", str(wait))])
+        if not is_form:
+            return _error(400, "invalid_request")
         response: Response = server.create_token_response(request)
         return response
 

@@ -28,6 +28,7 @@ from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.alerts import SqlAlerts
 from smart_app.gateways.audit_log import Anchor, Verification
 from smart_app.gateways.cipher import MasterCipher, MasterKey
+from smart_app.gateways.crossing_watch import CrossingWatch
 from smart_app.gateways.demo_wire import HttpDemoWire
 from smart_app.gateways.directory import DatedMouGate, SqlDirectory
 from smart_app.gateways.door import VaultDoor
@@ -87,7 +88,8 @@ def lay_foundation(settings: Settings) -> Foundation:
         time_zone=settings.site.time_zone,
         confidentiality=settings.confidentiality,
     )
-    site = Site(settings.site.name, settings.site.phone, settings.site.time_zone, organization, settings.calendar)
+    place = settings.site
+    site = Site(place.name, place.phone, place.time_zone, organization, settings.calendar, place.places_per_day)
     return Foundation(engine, master, cipher, directory, mou_gate, alerts, door, site)
 
 
@@ -204,7 +206,14 @@ def create_worker(settings: Settings) -> Worker:
         base.mou_gate,
         public_base_url=settings.public_base_url,
     )
-    return Worker(SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now), sender, now=now)
+    watch = CrossingWatch(
+        lambda after: audit_log.readable_entries(base.engine, base.cipher, after=after),
+        lambda: audit_log.anchor(base.engine, settings.tenant_id).position,
+        base.alerts,
+        now=now,
+    )
+    jobs = SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now)
+    return Worker(jobs, sender, now=now, watch=watch.look)
 
 
 def migrate(settings: Settings) -> None:

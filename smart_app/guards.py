@@ -206,15 +206,19 @@ def requester() -> Requester:
     return cast(Requester, g.requester)
 
 
+def known_patient() -> PatientGlance | None:
+    """Whom this chart is about, if that was read a moment ago; asks no EHR."""
+    return _installed(current_app).glances.get(launch().launch_id)
+
+
 def patient() -> PatientGlance:
     """Whom this chart is about. Raises ``EhrUnavailableError`` when it has to be read and the EHR does not answer."""
-    glances, launch_id = _installed(current_app).glances, launch().launch_id
-    known = glances.get(launch_id)
+    known = known_patient()
     if known is None:
         now = services().now()
         today = now.astimezone(ZoneInfo(services().site.time_zone)).date()
         known = glance(services().ehr.launched_patient(requester(), now), today)
-        glances.put(launch_id, known)
+        _installed(current_app).glances.put(launch().launch_id, known)
     return known
 
 

@@ -340,13 +340,16 @@ class DemoWire(Protocol):
 
 @dataclass(frozen=True)
 class Site:
-    """The health center as pages and workflows see it. ``organization_reference`` is "Organization/<tenant id>"."""
+    """The health center as pages and workflows see it. ``organization_reference`` is "Organization/<tenant id>".
+    ``places_per_day``: visits kept free for these requests each day; more than that need a person (R37). None: no end.
+    """
 
     name: str
     phone: str
     time_zone: str
     organization_reference: str
     calendar: ClinicCalendar
+    places_per_day: int | None = None
 
 
 @dataclass(frozen=True)

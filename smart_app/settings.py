@@ -67,6 +67,7 @@ class SiteSettings(_Part):
     weekdays: frozenset[int] = Field(frozenset({1, 2, 3, 4, 5}), description="open days, 1 = Monday to 7 = Sunday")
     closed_on: frozenset[date] = Field(frozenset(), description="extra closed days")
     keeps_us_federal_holidays: bool = Field(True, description="closed on US federal holidays")
+    places_per_day: int | None = Field(None, ge=1, description="visits kept free each day for programs' requests")
 
 
 class EhrSettings(_Part):

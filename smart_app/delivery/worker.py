@@ -7,6 +7,7 @@ lease runs out and somebody else sends it, which is one effect at the partner be
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -21,6 +22,7 @@ POLL_SECONDS = 0.25
 LEASE_SECONDS = 60
 RENEW_SECONDS = 20
 THREADS = 4
+WATCH_SECONDS = 60
 
 
 class Worker:
@@ -35,20 +37,29 @@ class Worker:
         poll_seconds: float = POLL_SECONDS,
         lease_seconds: int = LEASE_SECONDS,
         threads: int = THREADS,
+        watch: Callable[[], object] = lambda: None,
+        watch_seconds: float = WATCH_SECONDS,
     ) -> None:
+        """``watch`` looks after what a process that died left undone: at the start, and then every so often."""
         self._jobs = jobs
         self._sender = sender
         self._now = now
         self._poll_seconds = poll_seconds
         self._lease_seconds = lease_seconds
         self._threads = threads
+        self._watch = watch
+        self._watch_seconds = watch_seconds
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop`` is set; what is being sent then is finished first."""
         LOG.info("worker-started")
+        watch_at = time.monotonic()
         with ThreadPoolExecutor(self._threads, thread_name_prefix="delivery") as pool:
             busy: dict[Future[None], Job] = {}
             while not stop.is_set():
+                if time.monotonic() >= watch_at:
+                    self._look_after()
+                    watch_at = time.monotonic() + self._watch_seconds
                 busy = {future: job for future, job in busy.items() if not future.done()}
                 claimed = self._claim(self._threads - len(busy))
                 busy |= {pool.submit(self.deliver, job): job for job in claimed}
@@ -99,6 +110,12 @@ class Worker:
                     return
             except Exception as error:
                 LOG.error("lease-not-renewed", error=type(error).__name__)
+
+    def _look_after(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:  # sending goes on; the next round looks again
+            LOG.error("watch", error=type(error).__name__)
 
     def _claim(self, limit: int) -> list[Job]:
         if limit < 1:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, select, update
 
+from smart_app.gateways.engine import insert_ignoring
 from smart_app.gateways.tables import alert
 
 
@@ -48,9 +49,17 @@ class SqlAlerts:
         with self._engine.begin() as connection:
             raise_in(connection, tenant_id=self._tenant_id, kind=kind, reference=reference, now=self._now())
 
-    def raise_once(self, kind: str) -> None:
-        """Keep an alert of ``kind`` unless there was one this month already, looked at or not."""
+    def raise_once(self, kind: str, *, reference: str | None = None) -> None:
+        """Keep an alert of ``kind`` unless there was one already, looked at or not: of ``reference``, which must be
+        opaque; without one, this month."""
         month = f"{self._now():%Y-%m}"
+        if reference is not None:
+            # Its id comes from what it is about, so that it is the same alert for every worker and after a restart.
+            alert_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}|{reference}"))
+            row = {"tenant_id": self._tenant_id, "alert_id": alert_id, "month": month}
+            with self._engine.begin() as connection:
+                insert_ignoring(connection, alert, [{**row, "kind": kind, "reference": reference, "is_open": True}])
+            return
         statement = select(alert.c.alert_id).where(
             alert.c.tenant_id == self._tenant_id, alert.c.kind == kind, alert.c.month == month
         )

@@ -128,6 +128,16 @@ def entries(engine: Engine, cipher: MasterCipher) -> Iterator[tuple[int, dict[st
         yield row.position, orjson.loads(_opened(cipher, row))
 
 
+def readable_entries(engine: Engine, cipher: MasterCipher, *, after: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Position and opened content of the rows behind position ``after``, oldest first. An altered one has no content
+    here: to say so is for ``verify``."""
+    for row in _rows(engine, cipher.tenant_id, after):
+        try:
+            yield row.position, orjson.loads(_opened(cipher, row))
+        except SealError:
+            yield row.position, {}
+
+
 def _problem(cipher: MasterCipher, previous: Anchor, row: Any, since: Anchor | None) -> str | None:
     if row.position != previous.position + 1:
         return "a row is missing"
@@ -156,9 +166,8 @@ def _link(cipher: MasterCipher, previous: bytes, position: int, month: str, body
     return cipher.chain(previous, str(position).encode(), month.encode(), body)
 
 
-def _rows(engine: Engine, tenant_id: str) -> Iterator[Any]:
+def _rows(engine: Engine, tenant_id: str, after: int = 0) -> Iterator[Any]:
     """Rows in order, a chunk per transaction: a walk through a long log must not keep writers waiting."""
-    after = 0
     while True:
         statement = (
             select(audit_row)

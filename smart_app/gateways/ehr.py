@@ -23,7 +23,12 @@ COPIED = frozenset({"Observation", "ServiceRequest"})
 NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
 ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
 ENTRY_LEVEL = "R"
+NOT_FOR_US = (403, 404, 410)
 VISIT_NOW = ("arrived", "triaged", "in-progress")  # Encounter.status of somebody who is here; not "onleave", not over
+
+
+class _NotForUsError(EhrUnavailableError):
+    """The EHR answered: this is not there, or not for this launch."""
 
 
 class Created(Protocol):
@@ -76,18 +81,20 @@ class EhrGateway:
 
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         """Is the encounter of this launch one of the launched patient, and going on? An id beside a token proves
-        neither: EHRs also launch from last week's visit. Raises ``EhrUnavailableError``."""
+        neither: EHRs also launch from last week's visit. One that the EHR does not show us is none. Raises
+        ``EhrUnavailableError``."""
         if requester.patient_id is None or requester.encounter_id is None:
             raise RefusedError(rule="R23")
         reference = f"Encounter/{requester.encounter_id}"
-        visit, connection = self._read(requester, reference, "read-launched-encounter", now)
+        try:
+            visit, connection = self._read(requester, reference, "read-launched-encounter", now)
+        except _NotForUsError:
+            return False
         subject = visit.get("subject")
         of = connection.own_reference(subject.get("reference")) if isinstance(subject, dict) else None
         return of == f"Patient/{requester.patient_id}" and visit.get("status") in VISIT_NOW
 
-    def _read(
-        self, requester: Requester, reference: str, action: str, now: datetime
-    ) -> tuple[Payload, FhirConnection]:
+    def _read(self, requester: Requester, reference: str, action: str, now: datetime) -> tuple[Payload, FhirConnection]:
         """One resource of the launch, labelled on entry, as one crossing; and the connection that brought it."""
         with self._door.crossing(requester, system="ehr", action=action, entities=[reference], now=now) as crossing:
             try:
@@ -95,7 +102,7 @@ class EhrGateway:
                 payload = connection.read(reference)
             except EhrError as error:
                 crossing.outcome = f"failed-{error.status or 'no-answer'}"
-                raise EhrUnavailableError(rule="R23") from None
+                raise (_NotForUsError if error.status in NOT_FOR_US else EhrUnavailableError)(rule="R23") from None
             crossing.outcome = "read"
         return labelled_on_entry(payload), connection
 
@@ -210,7 +217,10 @@ def labelled_on_entry(payload: Payload) -> Payload:
     highest = max(level, ENTRY_LEVEL, key=LEVELS.index)
     others = [label for label in carried if label.system != CONFIDENTIALITY]
     sent = payload.get("meta")
-    meta = {**(sent if isinstance(sent, dict) else {}), "security": as_security([Label(CONFIDENTIALITY, highest), *others])}
+    meta = {
+        **(sent if isinstance(sent, dict) else {}),
+        "security": as_security([Label(CONFIDENTIALITY, highest), *others]),
+    }
     return {**payload, "meta": meta}
 
 

@@ -11,13 +11,14 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g
+from flask import Flask, g, request
 
 from smart_app import guards
 from smart_app.errors import EhrUnavailableError
 from smart_app.policy.day_words import day_words
 from smart_app.ports import Partner
 
+WITHOUT_EHR = "phones_in_launch"  # the phone list waits for nobody (R40)
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 LANGUAGES = {
     "ar": "Arabic",
@@ -138,8 +139,10 @@ def _banner() -> dict[str, str] | None:
     """Name and birth date unless the EHR shows them itself; then initials and age, against the wrong chart. Without an
     EHR there is none: cards and phones stay open (R40)."""
     try:
-        patient = guards.patient()
+        patient = guards.known_patient() if request.blueprint == WITHOUT_EHR else guards.patient()
     except EhrUnavailableError:
+        patient = None
+    if patient is None:
         return None
     if guards.launch().needs_patient_banner:
         return {"name": patient.name, "detail": f"Born {day_words(patient.birth_date)}" if patient.birth_date else ""}

@@ -23,7 +23,7 @@ from smart_app import guards
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import minors, placement
 from smart_app.ports import Partner
-from smart_app.workflows import referral, release
+from smart_app.workflows import follow_up, referral, release
 
 blueprint = Blueprint("referral", __name__)
 guards.protect(blueprint, guards.require_clinician)
@@ -32,6 +32,11 @@ ALIASES = tuple(resources.files(__package__).joinpath("aliases.txt").read_text(e
 RELEASE_DAYS = (7, 14, 30, 60, 90)
 LANGUAGES = ("en", "es", "ase", "ar", "fr", "hmn", "ht", "hy", "ko", "pt", "ru", "so", "tl", "vi", "zh")
 SENDS = ("send", "send-and-copy")
+CLOSING_WORDS = {
+    "patient-reports-connected": "They are in touch",
+    "handoff-made": "We brought them together",
+    "no-information": "No news: close it",
+}
 REVIEW, SENT = "connect-review", "connect-sent"
 
 
@@ -107,6 +112,7 @@ def sent(launch_id: str, case_id: str) -> Response | str:
         status=status,
         partner=partner,
         just_sent=kept if kept.get("case_id") == case_id else None,
+        closing=CLOSING_WORDS.items(),
         follow_url=f"/follow?item={case_id}" if services.demo is not None else None,
     )
 
@@ -129,6 +135,15 @@ def take_back(launch_id: str, case_id: str) -> Response:
     guards.require_private_moment()
     services = guards.services()
     release.withdraw(services.door, guards.requester(), case_id, services.now())
+    return redirect(url_for("referral.sent", launch_id=launch_id, case_id=case_id), 303)
+
+
+@blueprint.post("/v/<launch_id>/sent/<case_id>/close")
+def close(launch_id: str, case_id: str) -> Response:
+    """How it went, as the patient tells it at a later visit; "no news" is a full answer and is not asked again."""
+    guards.require_private_moment()
+    services = guards.services()
+    follow_up.close(services.door, guards.requester(), case_id, request.form.get("outcome", ""), services.now())
     return redirect(url_for("referral.sent", launch_id=launch_id, case_id=case_id), 303)
 
 

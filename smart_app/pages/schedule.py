@@ -48,7 +48,9 @@ class _Typed:
 def queue(launch_id: str) -> str:
     """Open requests, those that need a person first."""
     services = guards.services()
-    items = scheduling.queue(services.door, guards.requester(), services.now())
+    items = scheduling.queue(
+        services.door, guards.requester(), services.now(), places_per_day=services.site.places_per_day
+    )
     return render_template("queue.html", items=items, in_words=contact_in_words, when=_when)
 
 

@@ -192,8 +192,9 @@ def test_state_expires(launch_app: Any, ehr: Any) -> None:
     with time_machine.travel("2030-01-07T10:00:00Z", tick=False) as clock:
         other = launch_app.finish(browser, ehr)
         query = ehr.approve(launch_app.begin(browser, ehr))
-        clock.shift(660)
-        assert browser.get(f"/v/{other}/").status_code == 200
+        for _ in range(3):
+            clock.shift(220)
+            assert browser.get(f"/v/{other}/").status_code == 200
         assert callback(launch_app, browser, query).get_json()["code"] == "state"
 
 

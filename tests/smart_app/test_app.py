@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -127,3 +128,15 @@ def test_callers_are_told_apart_behind_a_proxy_that_is_trusted(
     headers = {"X-Forwarded-For": told} if told is not None else {}
     served.test_client().get("/health", headers=headers, environ_base={"REMOTE_ADDR": peer})
     assert seen == [counted]
+
+
+@pytest.mark.rule("R26")
+def test_rule_R26_the_worker_tells_of_what_broke_off_before_it_started(settings: Settings) -> None:
+    """After a crash in the middle of booking somebody is told to look at the EHR's schedule, as soon as the worker
+    runs. Break: leave ``watch`` out of ``create_worker``."""
+    base, stop = app_module.lay_foundation(settings), threading.Event()
+    began_at = app_module.now() - timedelta(minutes=10)
+    base.door.begin_crossing({"at": began_at.isoformat(), "system": "ehr", "action": "create-Appointment"}, began_at)
+    threading.Timer(0.4, stop.set).start()
+    app_module.create_worker(settings).run(stop)
+    assert [told.kind for told in base.alerts.open_alerts()] == ["crossing-without-outcome"]

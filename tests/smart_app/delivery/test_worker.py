@@ -157,3 +157,20 @@ def wait_for(condition, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_the_worker_looks_after_what_broke_off_and_goes_on_when_it_cannot():
+    """At its start and then every so often the worker looks for what a crash left undone; messages leave meanwhile."""
+    rounds: list[int] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        rounds.append(1)
+        if len(rounds) == 3:
+            stop.set()
+        raise OSError("the database is away")
+
+    jobs, sender = Jobs(job()), Sender(SendOutcome(SendResult.DELIVERED))
+    worker(jobs, sender, watch=watch, watch_seconds=0.01, poll_seconds=0.01).run(stop)
+    assert len(rounds) == 3
+    assert jobs.told == [("complete", 1, "delivered")]

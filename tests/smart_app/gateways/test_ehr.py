@@ -18,6 +18,8 @@ from smart_app.gateways.alerts import SqlAlerts
 from smart_app.gateways.ehr import EhrGateway, is_neutral, is_same_copy, labelled_on_entry
 from smart_app.ports import WriteBackResult
 
+CHART = "canary-chart-901"
+
 
 class FakeEhr:
     """An EHR that can lose labels, refuse, stay silent, or keep what it should delete. Every call is written down."""
@@ -37,8 +39,13 @@ class FakeEhr:
         if method in self.errors:
             raise self.errors[method]
 
+    def own_reference(self, value):
+        return value.removeprefix("https://ehr.example/fhir/") if isinstance(value, str) else None
+
     def read(self, reference: str):
         self._call("read", reference)
+        if reference not in self.rows:
+            raise EhrError("status", 404)
         return self.on_read(copy.deepcopy(self.rows[reference]))
 
     def create(self, payload):
@@ -105,6 +112,54 @@ def test_rule_R05_the_launched_patient_is_labelled_on_entry_and_never_stored(wor
     raw = b"".join(file.read_bytes() for file in world.path.parent.glob("vault.sqlite3*"))
     assert b"Canary-Surname" not in raw
     assert world.count("vault_resource") == 0
+
+
+def visit(status="in-progress", subject=f"Patient/{CHART}", **more):
+    return {"resourceType": "Encounter", "id": "enc-1", "status": status, "subject": {"reference": subject}, **more}
+
+
+@pytest.mark.rule("R23")
+@pytest.mark.parametrize(
+    ("encounter", "is_open"),
+    [
+        (visit(), True),
+        (visit("arrived"), True),
+        (visit("triaged"), True),
+        (visit(subject=f"https://ehr.example/fhir/Patient/{CHART}"), True),
+        *((visit(status), False) for status in ("planned", "onleave", "finished", "cancelled", "entered-in-error")),
+        (visit("unknown"), False),
+        (visit(["in-progress"]), False),
+        (visit(subject="Patient/somebody-else"), False),
+        (visit(subject=f"https://elsewhere.example/fhir/Patient/{CHART}"), False),
+        (visit(subject=None), False),
+        ({"resourceType": "Encounter", "id": "enc-1", "status": "in-progress"}, False),
+        ({**visit(), "subject": "Patient", "meta": "none"}, False),
+        (None, False),
+    ],
+)
+def test_rule_R23_only_a_visit_of_this_patient_that_goes_on_now_is_one(world, ehr, gateway, encounter, is_open):
+    """Last week's visit, a planned one or somebody else's makes nobody the care team of today.
+
+    Break: return True for any status, or leave out the subject.
+    """
+    if encounter is not None:
+        ehr.rows["Encounter/enc-1"] = encounter
+    assert gateway.is_visit_open(world.clinician(), world.now) is is_open
+    assert ehr.calls == [("read", "Encounter/enc-1")]
+    intended, outcome = world.audit()
+    assert (intended["action"], intended["entities"]) == ("read-launched-encounter", ["Encounter/enc-1"])
+    assert (intended["phase"], outcome["phase"]) == ("intended", "outcome")
+    assert world.count("vault_resource") == 0
+
+
+def test_an_ehr_that_does_not_say_whether_a_visit_is_open_is_said_to_be_away(world, ehr, gateway):
+    """No answer is no "no": whoever asked may ask again."""
+    for error in (EhrError("no-answer"), EhrError("status", 500), EhrAuthorizationEndedError("x", 401)):
+        ehr.errors["read"] = error
+        with pytest.raises(EhrUnavailableError):
+            gateway.is_visit_open(world.clinician(), world.now)
+    with pytest.raises(RefusedError):
+        gateway.is_visit_open(world.clinician(encounter_id=None), world.now)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def served(app: Flask, free_port: Callable[[], int], monkeypatch: pytest.MonkeyP
     shown = SimpleNamespace(
         case_id="case-7",
         partner_id="harbor",
+        state="received",
         state_words="Received by their system",
         next_step="",
         is_good=True,

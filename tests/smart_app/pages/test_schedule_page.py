@@ -34,7 +34,7 @@ def item(**changes: Any) -> QueueItem:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[QueueItem]:
     """The queue of this test."""
     items = [item()]
-    monkeypatch.setattr(scheduling, "queue", lambda *_: items)
+    monkeypatch.setattr(scheduling, "queue", lambda *_, **__: items)
     monkeypatch.setattr(scheduling, "item_of", lambda *_: (items[0], [one for one in items[1:] if one.is_booked]))
     return items
 

@@ -20,6 +20,7 @@ def status(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     made = SimpleNamespace(
         case_id="case-7",
         partner_id="harbor",
+        state="received",
         state_words="Received by their system",
         next_step="Ask the patient next time.",
         is_good=True,
