@@ -14,11 +14,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from smart_app.demo import Place, Ports
 
 ROOT = Path(__file__).resolve().parent.parent
 SYNTHEA = ROOT.parent / "shared" / "fhir" / "synthea"  # beside the repository where we develop; users need not have it
+
+# Chromium would otherwise look up its maker's hosts at every start.
+CHROMIUM_ARGUMENTS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # tool -> what to type on Debian when it is missing
 DEBIAN_PACKAGES = {
@@ -56,6 +67,18 @@ def require_tool(pytestconfig: pytest.Config) -> Callable[[str], str]:
         return str(path)
 
     return require
+
+
+@pytest.fixture(scope="session")
+def browser(require_tool: Callable[[str], str]) -> Iterator[Browser]:
+    """One Chromium for all tests that need one: Debian's, headless. Its sandbox is off only for root, where it cannot
+    run."""
+    arguments = [*CHROMIUM_ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else CHROMIUM_ARGUMENTS
+    chromium = require_tool("chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,37 +1,16 @@
-"""One Chromium for all browser tests; each test has its own empty profile and may speak to this machine only."""
+"""Each browser test has its own empty profile and may speak to this machine only."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
-# Chromium would otherwise look up its maker's hosts at every start.
-ARGUMENTS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 OUR_HOSTS = {"localhost", "127.0.0.1"}
 PICTURES = Path(__file__).resolve().parents[2] / "var" / "browser"
-
-
-@pytest.fixture(scope="session")
-def browser(require_tool: Callable[[str], str]) -> Iterator[Browser]:
-    """Debian's Chromium, headless. Its own sandbox is off only for root, where it cannot run."""
-    arguments = [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else ARGUMENTS
-    chromium = require_tool("chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield running
-        running.close()
 
 
 @pytest.fixture

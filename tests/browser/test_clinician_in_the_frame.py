@@ -150,6 +150,7 @@ def test_hide_empties_the_page_at_once_and_back_does_not_bring_it_back(
         frame = page.main_frame
     frame.get_by_role("button", name="Alone", exact=True).click()
     expect(frame.get_by_text("What would help today?")).to_be_visible()
+    frame.wait_for_load_state("load")  # the script is deferred: the words stand before it runs
     inside = frame.url
     blank_after = frame.evaluate(
         """() => {

@@ -76,6 +76,8 @@ def test_rule_R31_a_minor_gets_cards_and_phones_only(
 
     Break: let ``minors.is_locked`` return False.
     """
+    # What other tests sent has to arrive first, or it would be counted here.
+    assert until(lambda: vault.rows("SELECT count(*) FROM delivery WHERE state = 'open'")[0][0] == 0)
     writes, received, before = len(ehr.writes()), len(program.received()), vault.counts()
     desk = sit_down(ehr, base, "nurse-ortiz", patient, answer="alone")
     for page in ("note", "connect/harbor"):

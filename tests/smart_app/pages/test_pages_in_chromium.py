@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -12,27 +11,15 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, request
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from werkzeug.serving import make_server
 
 from smart_app.workflows import referral
 
-ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 # What a common EHR allows its frames: everything but leaving the frame.
 FRAME_SANDBOX = "allow-forms allow-modals allow-popups allow-same-origin allow-scripts allow-downloads"
 BLANK_MILLISECONDS = 100
 BUDGET_KEYS = 8
-
-
-@pytest.fixture(scope="module")
-def chromium(require_tool: Callable[[str], str]) -> Iterator[Browser]:
-    """Debian's Chromium; its own sandbox is off only for root, where it cannot run."""
-    arguments = [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else ARGUMENTS
-    path = require_tool("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -79,9 +66,9 @@ def served(app: Flask, free_port: Callable[[], int], monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser) -> Iterator[BrowserContext]:
     """An empty profile of the size of an EHR's frame."""
-    opened = chromium.new_context(viewport={"width": 900, "height": 700})
+    opened = browser.new_context(viewport={"width": 900, "height": 700})
     opened.set_default_timeout(10_000)
     yield opened
     opened.close()
@@ -100,6 +87,7 @@ def answer(page: Page) -> None:
     expect(page.locator("[autofocus]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("What would help today?")
+    page.wait_for_load_state("load")  # the script is deferred: the words stand before it runs
 
 
 @pytest.mark.parametrize("keys", [["Escape"], ["Shift", "Shift", "Shift"]])
@@ -244,9 +232,9 @@ def test_another_language_stays_within_eight_keys(context: BrowserContext, serve
             expect(page.locator("[autofocus]")).to_be_focused()
 
 
-def test_everything_but_idle_works_without_script(chromium: Browser, served: str, enter: Any, desk: Any) -> None:
+def test_everything_but_idle_works_without_script(browser: Browser, served: str, enter: Any, desk: Any) -> None:
     """With scripts off the way to "sent" is the same, and Hide is a form that ends in an empty page."""
-    context = chromium.new_context(java_script_enabled=False)
+    context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{served}/v/{enter().launch_id}/")
     page.get_by_role("button", name="Alone").click()
