@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const IDLE_MS = 3 * 60 * 1000;
+  const BEAT_MS = 60 * 1000;
   const SHIFT_WINDOW_MS = 1500;
   const page = document.body.dataset;
   const leave = document.querySelector("form[data-leave]");
@@ -11,6 +12,7 @@
   let gone = false;
   let isTouched = false;
   let lastMove = Date.now();
+  let lastBeat = Date.now();
   let shifts = [];
 
   // A browser ignores "autofocus" in a frame of another site, which is where an EHR shows us: give the next control the
@@ -56,8 +58,18 @@
     lastMove = Date.now();
   }
 
+  // The server ends a launch that asks for nothing for four minutes. Whoever still moves on this page is here: say so,
+  // once a minute at most, or a long talk over one form would lose it.
+  function beat() {
+    if (gone || lastMove <= lastBeat || Date.now() - lastBeat < BEAT_MS) return;
+    lastBeat = Date.now();
+    fetch(`${page.home}phones`, { method: "HEAD", credentials: "same-origin" }).catch(() => {});
+  }
+
   function checkClock() {
-    if (page.idle === "on" && Date.now() - lastMove >= IDLE_MS) idle();
+    if (page.idle !== "on") return;
+    if (Date.now() - lastMove >= IDLE_MS) idle();
+    else beat();
   }
 
   document.addEventListener("keydown", (event) => {

@@ -172,6 +172,24 @@ def test_rule_R28_idle_goes_back_to_the_neutral_page_and_locks(page: Page, desk:
     assert desk.ended == ["launch-0"]
 
 
+def test_who_still_moves_keeps_the_launch_and_who_does_not_asks_for_nothing(page: Page) -> None:
+    """A long talk over one form does not lose it: movement is told to the server, once a minute; stillness is not.
+
+    Break: in hide.js, delete the call of beat().
+    """
+    page.clock.install()
+    answer(page)
+    beats: list[str] = []
+    page.on("request", lambda asked: beats.append(asked.url) if asked.method == "HEAD" else None)
+    page.clock.fast_forward("01:10")
+    assert beats == []
+    page.mouse.move(40, 60)
+    page.mouse.move(90, 120)
+    page.clock.fast_forward("00:05")
+    page.wait_for_timeout(200)
+    assert [url.endswith("/phones") for url in beats] == [True]
+
+
 @pytest.mark.rule("R28")
 def test_rule_R28_idle_after_typing_ends_the_launch(page: Page, desk: Any) -> None:
     """Where something was entered, three idle minutes end the launch.
