@@ -25,6 +25,7 @@ label. It relies on no label: what is not there cannot be shown.
 * serviceType.extension 0..0
 * serviceType.coding 0..0
 * serviceType.text 1..1
+* insert Bare(serviceType.text)
 * serviceType.text = "Office visit"
 * start 1..1
 * insert Bare(start)

@@ -28,6 +28,7 @@ have. Base R4. **Narrower:** no subject, reporter, evaluated resource, stratifie
 * group.code 1..1
 * group.code.coding 0..0
 * group.code.text 1..1
+* insert Bare(group.code.text)
 * group.code.text ^maxLength = 80
 * group.population 1..1
 * group.population.id 0..0

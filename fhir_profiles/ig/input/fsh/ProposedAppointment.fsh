@@ -24,6 +24,7 @@ profile does not use that status.
 * serviceType.extension 0..0
 * serviceType.coding 0..0
 * serviceType.text 1..1
+* insert Bare(serviceType.text)
 * serviceType.text = "Office visit"
 * insert Bare(start)
 * insert Bare(end)

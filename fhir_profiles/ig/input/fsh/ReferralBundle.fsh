@@ -42,6 +42,8 @@ envelopes reads this label."""
 * entry.request.extension 0..0
 * entry.request.modifierExtension 0..0
 * entry.request.method = #POST
+* insert Bare(entry.request.method)
+* insert Bare(entry.request.url)
 * entry.request.ifNoneMatch 0..0
 * entry.request.ifModifiedSince 0..0
 * entry.request.ifMatch 0..0

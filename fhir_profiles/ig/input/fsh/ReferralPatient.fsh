@@ -25,6 +25,8 @@ telecom, contact, race, ethnicity or link.
 * name.family 0..0
 * name.given 1..1
 * name.given ^maxLength = 40
+* insert Bare(name.use)
+* insert Bare(name.given)
 * name.prefix 0..0
 * name.suffix 0..0
 * name.period 0..0

@@ -28,6 +28,8 @@ asks for an output on completion, and its own privacy rule lets a partner's stri
 * identifier.value ^maxLength = 64
 * identifier.period 0..0
 * identifier.assigner 0..0
+* insert Bare(identifier.system)
+* insert Bare(identifier.value)
 * status from ReferralTaskStatusVS (required)
 * insert Bare(status)
 * statusReason from ReferralReasonVS (preferred)
@@ -37,6 +39,7 @@ asks for an output on completion, and its own privacy rule lets a partner's stri
 * statusReason.coding 1..1
 * insert PlainCoding(statusReason.coding)
 * statusReason.text ^maxLength = 100
+* insert Bare(statusReason.text)
 * businessStatus from ReferralBusinessStatusVS (required)
 * insert PlainConcept(businessStatus)
 * intent = #order
@@ -72,6 +75,8 @@ asks for an output on completion, and its own privacy rule lets a partner's stri
 * restriction.period.id 0..0
 * restriction.period.extension 0..0
 * restriction.period.end 1..1
+* insert Bare(restriction.period.start)
+* insert Bare(restriction.period.end)
 * restriction.period ^short = "Until when the other side should have acted"
 * output 0..1
 * output.id 0..0

@@ -56,6 +56,7 @@ offline. **Mapped:** `scope` patient-privacy; `category` IDSCL and LOINC 59284-0
 * sourceReference.display 0..0
 * sourceReference.type 1..1
 * sourceReference.type = "DocumentReference"
+* insert Bare(sourceReference.type)
 * sourceReference.identifier 1..1
 * insert PlainIdentifier(sourceReference.identifier)
 * policy 1..1
@@ -64,6 +65,7 @@ offline. **Mapped:** `scope` patient-privacy; `category` IDSCL and LOINC 59284-0
 * policy.modifierExtension 0..0
 * policy.authority 0..0
 * policy.uri 1..1
+* insert Bare(policy.uri)
 * provision 1..1
 * provision.id 0..0
 * provision.modifierExtension 0..0
@@ -99,6 +101,7 @@ offline. **Mapped:** `scope` patient-privacy; `category` IDSCL and LOINC 59284-0
 * provision.data.extension 0..0
 * provision.data.modifierExtension 0..0
 * provision.data.meaning = #instance
+* insert Bare(provision.data.meaning)
 * provision.data.reference only Reference(ServiceRequest or Task or Appointment)
 * insert PlainReference(provision.data.reference)
 * provision.provision 0..0

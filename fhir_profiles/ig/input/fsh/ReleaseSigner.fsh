@@ -8,3 +8,4 @@ Description: "Who signed the release. The alleged abuser may never sign (28 CFR 
 * value[x] 1..1
 * value[x] only code
 * valueCode from ReleaseSignerVS (required)
+* insert Bare(valueCode)

@@ -8,3 +8,4 @@ Description: "How much the other side may tell back under this release. Absent i
 * value[x] 1..1
 * value[x] only code
 * valueCode from ReleaseTierVS (required)
+* insert Bare(valueCode)

@@ -26,6 +26,8 @@ RuleSet: Labelled
 * meta.security.userSelected 0..0
 * meta.security.system 1..1
 * meta.security.code 1..1
+* insert Bare(meta.security.system)
+* insert Bare(meta.security.code)
 * meta.security.extension 0..1
 * meta.security.extension ^short = "DS4P's extension-sec-label-basis: the law behind this label"
 * meta.security.extension.url = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-basis"
@@ -54,6 +56,8 @@ RuleSet: PlainCoding(path)
 * {path}.code 1..1
 * {path}.display 0..0
 * {path}.userSelected 0..0
+* insert Bare({path}.system)
+* insert Bare({path}.code)
 
 RuleSet: PlainConcept(path)
 * {path}.id 0..0
@@ -69,6 +73,7 @@ RuleSet: PlainReference(path)
 * {path}.type 0..0
 * {path}.identifier 0..0
 * {path}.display 0..0
+* insert Bare({path}.reference)
 
 RuleSet: PlainIdentifier(path)
 * {path}.id 0..0
@@ -80,12 +85,16 @@ RuleSet: PlainIdentifier(path)
 * {path}.value ^maxLength = 64
 * {path}.period 0..0
 * {path}.assigner 0..0
+* insert Bare({path}.system)
+* insert Bare({path}.value)
 
 RuleSet: PlainPeriod(path)
 * {path}.id 0..0
 * {path}.extension 0..0
 * {path}.start 1..1
 * {path}.end 1..1
+* insert Bare({path}.start)
+* insert Bare({path}.end)
 
 RuleSet: PublicPhone(path)
 * {path}.id 0..0
@@ -97,6 +106,8 @@ RuleSet: PublicPhone(path)
 * {path}.rank 0..0
 * {path}.period 0..0
 * {path} obeys wrp-1
+* insert Bare({path}.system)
+* insert Bare({path}.value)
 
 Invariant: wrl-1
 Description: "One confidentiality code at most: two would let a reader choose the weaker."

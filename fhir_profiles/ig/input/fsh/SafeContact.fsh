@@ -32,6 +32,7 @@ absent means the survivor only."""
 * extension[meet] ^short = "on-site, call-now, clinic-phone, safe-contact or survivor-calls"
 * extension[meet].value[x] only code
 * extension[meet].value[x] 1..1
+* insert Bare(extension[meet].valueCode)
 * extension[meet].valueCode from SafeContactMeetVS (required)
 * extension[telecom] ^short = "The safe number, only when they meet by safe contact"
 * extension[telecom].value[x] only ContactPoint
@@ -40,45 +41,57 @@ absent means the survivor only."""
 * extension[voicemail] ^short = "none, silent or safe; absent is none"
 * extension[voicemail].value[x] only code
 * extension[voicemail].value[x] 1..1
+* insert Bare(extension[voicemail].valueCode)
 * extension[voicemail].valueCode from SafeContactVoicemailVS (required)
 * extension[whoMayAnswer] ^short = "self or anyone; absent is self"
 * extension[whoMayAnswer].value[x] only code
 * extension[whoMayAnswer].value[x] 1..1
+* insert Bare(extension[whoMayAnswer].valueCode)
 * extension[whoMayAnswer].valueCode from SafeContactAnswererVS (required)
 * extension[at] ^short = "When the two will meet"
 * extension[at].value[x] only dateTime
 * extension[at].value[x] 1..1
+* insert Bare(extension[at].valueDateTime)
 * extension[day] ^short = "A day on which calling is safe"
 * extension[day].value[x] only code
 * extension[day].value[x] 1..1
+* insert Bare(extension[day].valueCode)
 * extension[day].valueCode from SafeContactDayVS (required)
 * extension[from] ^short = "Calling is safe from, local time"
 * extension[from].value[x] only time
 * extension[from].value[x] 1..1
+* insert Bare(extension[from].valueTime)
 * extension[to] ^short = "Calling is safe until, local time"
 * extension[to].value[x] only time
 * extension[to].value[x] 1..1
+* insert Bare(extension[to].valueTime)
 * extension[sayAs] ^short = "Who the caller says they are"
 * extension[sayAs].value[x] only string
 * extension[sayAs].value[x] 1..1
+* insert Bare(extension[sayAs].valueString)
 * extension[sayAs].valueString ^maxLength = 60
 * extension[codeWord] ^short = "The word by which the two know each other"
 * extension[codeWord].value[x] only string
 * extension[codeWord].value[x] 1..1
+* insert Bare(extension[codeWord].valueString)
 * extension[codeWord].valueString ^maxLength = 40
 * extension[language] ^short = "The language to speak"
 * extension[language].value[x] only code
 * extension[language].value[x] 1..1
+* insert Bare(extension[language].valueCode)
 * extension[interpreter] ^short = "An interpreter is needed"
 * extension[interpreter].value[x] only boolean
 * extension[interpreter].value[x] 1..1
+* insert Bare(extension[interpreter].valueBoolean)
 * extension[askedOn] ^short = "The day it was asked for"
 * extension[askedOn].value[x] only date
 * extension[askedOn].value[x] 1..1
+* insert Bare(extension[askedOn].valueDate)
 * extension[askedOn].valueDate obeys wrx-1
 * extension[expiresOn] ^short = "The day it ends, at most 30 days later"
 * extension[expiresOn].value[x] only date
 * extension[expiresOn].value[x] 1..1
+* insert Bare(extension[expiresOn].valueDate)
 * extension[expiresOn].valueDate obeys wrx-1
 
 Invariant: wsc-1
