@@ -11,6 +11,8 @@ label. It relies on no label: what is not there cannot be shown.
 * insert Closed
 * insert NoRootExtension
 * meta.id 0..0
+* meta.profile 0..0
+* meta.profile ^short = "Not claimed: our own address would tell"
 * meta.extension 0..0
 * meta.source 0..0
 * meta.tag 0..0
