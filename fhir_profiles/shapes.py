@@ -63,11 +63,18 @@ class Report:
     """Collects issues, at most ``MAX_ISSUES``: a hostile body earns no longer answer than a clumsy one."""
 
     issues: list[Issue] = field(default_factory=list)
+    notes: list[Issue] = field(default_factory=list)
+    most: int = MAX_ISSUES
 
     def add(self, code: str, expression: str, text: str) -> None:
         """Note an error."""
-        if len(self.issues) < MAX_ISSUES:
+        if len(self.issues) < self.most:
             self.issues.append(Issue("error", code, expression, text))
+
+    def note(self, expression: str, text: str) -> None:
+        """Say what could not be checked: information, never an error."""
+        if len(self.notes) < self.most:
+            self.notes.append(Issue("information", "not-supported", expression, text))
 
 
 class Shape(Protocol):
@@ -136,6 +143,7 @@ class Text:
     accepts: Callable[[str], bool]
     words: str
     code: str = "value"
+    codes: tuple[str, ...] = ()  # all that it accepts, where that is a list of codes
 
     def check(self, value: Any, path: str, report: Report) -> None:
         """A string, then the predicate."""
@@ -176,7 +184,7 @@ class Whole:
 
 def code(*allowed: str) -> Text:
     """One of these codes, exactly."""
-    return Text(frozenset(allowed).__contains__, "This code is not one of those allowed here.", "code-invalid")
+    return Text(frozenset(allowed).__contains__, "This code is not one of those allowed here.", "code-invalid", allowed)
 
 
 def matching(pattern: re.Pattern[str], words: str) -> Text:
@@ -287,6 +295,21 @@ class Extensions:
         for url in self.required:
             if url not in seen:
                 report.add("required", path, "A required extension is missing.")
+
+
+@dataclass(frozen=True)
+class ByType:
+    """A resource of one of these types, each with its own shape."""
+
+    shapes: Mapping[str, Record]
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """A type that is not in the table is refused without a look inside."""
+        kind = value.get("resourceType") if isinstance(value, dict) else None
+        if isinstance(kind, str) and kind in self.shapes:
+            self.shapes[kind].check(value, path, report)
+        else:
+            report.add("not-supported", path, "A resource of this type is not allowed here.")
 
 
 _LAWS = tuple((LAW_BASIS, law) for law in ("VAWA", "FVPSA", "VOCA"))
