@@ -19,8 +19,6 @@ have. Base R4. **Narrower:** no subject, reporter, evaluated resource, stratifie
 * insert Bare(type)
 * period 1..1
 * insert PlainPeriod(period)
-* period.start obeys wrx-1
-* period.end obeys wrx-1
 * group 1..50
 * group.id 0..0
 * group.extension 0..0

@@ -75,6 +75,8 @@ asks for an output on completion, and its own privacy rule lets a partner's stri
 * restriction.period.id 0..0
 * restriction.period.extension 0..0
 * restriction.period.end 1..1
+* restriction.period.start obeys wrx-1
+* restriction.period.end obeys wrx-1
 * insert Bare(restriction.period.start)
 * insert Bare(restriction.period.end)
 * restriction.period ^short = "Until when the other side should have acted"

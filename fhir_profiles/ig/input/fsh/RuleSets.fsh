@@ -93,6 +93,8 @@ RuleSet: PlainPeriod(path)
 * {path}.extension 0..0
 * {path}.start 1..1
 * {path}.end 1..1
+* {path}.start obeys wrx-1
+* {path}.end obeys wrx-1
 * insert Bare({path}.start)
 * insert Bare({path}.end)
 
@@ -110,9 +112,9 @@ RuleSet: PublicPhone(path)
 * insert Bare({path}.value)
 
 Invariant: wrl-1
-Description: "One confidentiality code at most: two would let a reader choose the weaker."
+Description: "One confidentiality level at most: two would let a reader choose the weaker. (The retired code SDV of that system is no level; it is read as today's SDV.)"
 Severity: #error
-Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality').count() <= 1"
+Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality' and code != 'SDV').count() <= 1"
 
 Invariant: wrl-2
 Description: "A label that forbids keeping a record cannot be honoured here (DELAU, NOPERSISTP, NOCOLLECT)."
@@ -122,7 +124,7 @@ Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem
 Invariant: wrl-3
 Description: "What is about a person is restricted (R) or very restricted (V), never less."
 Severity: #error
-Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality').all(code = 'V' or code = 'R')"
+Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality' and code != 'SDV').all(code = 'V' or code = 'R')"
 
 Invariant: wrl-4
 Description: "A redacted view is never written back."
