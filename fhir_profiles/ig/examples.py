@@ -1,4 +1,4 @@
-"""Writes the guide's examples: valid ones for SUSHI, invalid ones beside its input, with an index of where each is wrong.
+"""Writes the guide's examples: valid for SUSHI, invalid beside its input, with an index of the errors.
 
 ``python fhir_profiles/ig/examples.py`` rewrites input/examples and invalid/; with ``--check`` it only says what would
 change (exit 1). So an example never says something that our builders do not.

@@ -64,10 +64,11 @@ envelopes reads this label."""
 * entry[appointment].request.url = "Appointment"
 * obeys wrb-1 and wrb-2 and wrb-3 and wrb-4 and wrb-5 and wrb-6 and wrb-7
 
+// What stands in the brackets of a function names its own start ($this, %resource): engines differ in what they assume.
 Invariant: wrb-1
 Description: "An address is a urn:uuid, or ends in the type and the id of its resource."
 Severity: #error
-Expression: "entry.all(fullUrl.startsWith('urn:uuid:') or fullUrl.endsWith('/' & request.url & '/' & resource.id))"
+Expression: "entry.all(fullUrl.startsWith('urn:uuid:') or fullUrl.endsWith('/' & $this.request.url & '/' & $this.resource.id))"
 
 Invariant: wrb-2
 Description: "A new referral begins: its release and request are active, its task is requested, its visit is proposed."
@@ -82,12 +83,12 @@ Expression: "entry.resource.ofType(ServiceRequest).requester.reference = entry.r
 Invariant: wrb-4
 Description: "The task leads to the request of this Bundle."
 Severity: #error
-Expression: "entry.where(request.url = 'ServiceRequest').fullUrl = entry.resource.ofType(Task).focus.reference or entry.where(request.url = 'ServiceRequest').fullUrl.endsWith('/' & entry.resource.ofType(Task).focus.reference)"
+Expression: "entry.where(request.url = 'ServiceRequest').fullUrl = entry.resource.ofType(Task).focus.reference or entry.where(request.url = 'ServiceRequest').fullUrl.endsWith('/' & %resource.entry.resource.ofType(Task).focus.reference)"
 
 Invariant: wrb-5
 Description: "Request and task lead to the person of this Bundle."
 Severity: #error
-Expression: "entry.resource.ofType(Task).for.reference = entry.resource.ofType(ServiceRequest).subject.reference and (entry.where(request.url = 'Patient').fullUrl = entry.resource.ofType(Task).for.reference or entry.where(request.url = 'Patient').fullUrl.endsWith('/' & entry.resource.ofType(Task).for.reference))"
+Expression: "entry.resource.ofType(Task).for.reference = entry.resource.ofType(ServiceRequest).subject.reference and (entry.where(request.url = 'Patient').fullUrl = entry.resource.ofType(Task).for.reference or entry.where(request.url = 'Patient').fullUrl.endsWith('/' & %resource.entry.resource.ofType(Task).for.reference))"
 
 Invariant: wrb-6
 Description: "The sender's release is from the requester to the owner."
