@@ -229,10 +229,12 @@ FULL_URL = Text(
 
 def coding(*allowed: tuple[str, str]) -> Record:
     """A Coding without display that is one of these (system, code) pairs."""
-    return _Coding(frozenset(allowed))
+    return Coded(frozenset(allowed))
 
 
-class _Coding(Record):
+class Coded(Record):
+    """A Coding that is one of ``allowed``."""
+
     def __init__(self, allowed: frozenset[tuple[str, str]]) -> None:
         super().__init__({"system!": URI, "code!": TOKEN})
         self.allowed = allowed
@@ -252,16 +254,31 @@ def concept(*allowed: tuple[str, str]) -> Record:
     return Record({"coding!": Many(coding(*allowed))})
 
 
+class Reference(Record):
+    """A Reference without display to one of ``types``."""
+
+    def __init__(self, types: tuple[str, ...], *, urn: bool, absolute: bool) -> None:
+        self.types = frozenset(types)
+        self.allows_absolute = absolute
+
+        def accepts(value: str) -> bool:
+            match = _TYPE_AND_ID.fullmatch(value) or (_ABSOLUTE.fullmatch(value) if absolute else None)
+            if match is not None:
+                return match[1] in types
+            return urn and _URN_UUID.fullmatch(value) is not None
+
+        super().__init__({"reference!": Text(accepts, "A reference of an allowed kind is expected here.")})
+
+
 def reference(*types: str, urn: bool = True, absolute: bool = False) -> Record:
     """A Reference without display to one of these types: relative, or urn:uuid inside a Bundle."""
+    return Reference(types, urn=urn, absolute=absolute)
 
-    def accepts(value: str) -> bool:
-        match = _TYPE_AND_ID.fullmatch(value) or (_ABSOLUTE.fullmatch(value) if absolute else None)
-        if match is not None:
-            return match[1] in types
-        return urn and _URN_UUID.fullmatch(value) is not None
 
-    return Record({"reference!": Text(accepts, "A reference of an allowed kind is expected here.")})
+def relative_type(value: str) -> str | None:
+    """The type that a relative reference names, "Patient/1"; None for any other."""
+    match = _TYPE_AND_ID.fullmatch(value)
+    return match[1] if match is not None else None
 
 
 class Extensions:

@@ -22,10 +22,12 @@ from fhir_profiles import (
     proposed_appointment,
     referral_bundle,
 )
-from fhir_profiles.security_labels import label_problems, labels_for
+from fhir_profiles.security_labels import Label, has_exactly, label_problems, labels_for
 from fhir_profiles.shapes import Issue, Record, Report
 from fhir_profiles.terminology import Payload, profile
-from fhir_profiles.validation import compiler, references
+from fhir_profiles.validation import compiler, fast, references
+from fhir_profiles.validation.checks import Record as Compiled
+from fhir_profiles.validation.checks import Scope
 
 Rules = Callable[[Payload, str, Report], None]
 PROFILES: Mapping[str, tuple[Record, Rules]] = {
@@ -66,16 +68,21 @@ _ROOTS = frozenset(
 def load() -> None:
     """Compile every profile now, so that the first request does not pay for it."""
     for profile_id in PROFILES:
-        compiled(profile_id)
+        _quick_look(profile_id)
 
 
 @cache
-def compiled(profile_id: str) -> compiler.Record:
+def compiled(profile_id: str) -> Compiled:
     """R4 and our snapshot, compiled inside the closed shape of this profile."""
     definitions = compiler.definitions()
     shape = PROFILES[profile_id][0]
     url = profile(profile_id)
     return definitions.closed(url if definitions.has(url) else _type_of(shape), shape)
+
+
+@cache
+def _quick_look(profile_id: str) -> fast.Accept:
+    return fast.accepts(PROFILES[profile_id][0], compiled(profile_id))
 
 
 def _type_of(shape: Record) -> str:
@@ -88,10 +95,27 @@ def validate(payload: Payload, profile: str, *, confidentiality: str = "V") -> l
     A resource without labels is valid: its labels are added on import. ``confidentiality`` is the site's level, "V" or
     "R"; a label below it is an issue. KeyError for an unknown profile: that is our mistake, not the sender's.
     """
-    shape, rules = PROFILES[profile]
+    rules = PROFILES[profile][1]
     report = Report()
     kind = payload.get("resourceType") if isinstance(payload, dict) else None
     root = kind if isinstance(kind, str) and kind in _ROOTS else "Resource"
+    if isinstance(kind, str) and is_right(payload, profile):
+        rules(payload, root, report)
+        _check_labels(payload, profile, confidentiality, root, report)
+        return report.issues
+    return look_in_full(payload, profile, confidentiality, root)
+
+
+def is_right(payload: Payload, profile: str) -> bool:
+    """True when neither the closed shape, nor any definition, nor a reference's target is wrong: the quick look."""
+    scope = Scope(Report(), payload, payload, references.entries_of(payload))
+    return _quick_look(profile)(payload, scope)
+
+
+def look_in_full(payload: Payload, profile: str, confidentiality: str, root: str) -> list[Issue]:
+    """Every look there is, each problem with its place. ``validate`` answers the same, sooner where all is well."""
+    shape, rules = PROFILES[profile]
+    report = Report()
     shape.check(payload, root, report)
     if not isinstance(payload, dict):
         return report.issues
@@ -130,8 +154,8 @@ def _is_whole(shape: Record, resource: Any) -> bool:
 def _check_definitions(payload: Payload, profile: str, root: str, report: Report) -> None:
     """What the snapshots say; a place that a shape or a rule has already named is not named twice."""
     found = Report()
-    scope = compiler.Scope(found, payload, payload, references.entries_of(payload))
-    compiled(profile).check(payload, root, scope)
+    scope = Scope(found, payload, payload, references.entries_of(payload))
+    compiled(profile)(payload, root, scope)
     named = report.issues.copy()
     for issue in found.issues:
         if not named or not _is_said(issue, named):
@@ -162,9 +186,16 @@ def _check_references(value: Any, path: str, report: Report) -> None:
                 _check_references(item, f"{path}.{key}", report)
 
 
+@cache
+def _ours(profile_id: str, confidentiality: str) -> tuple[Label, ...]:
+    return labels_for(profile_id, confidentiality=confidentiality)
+
+
 def _check_labels(payload: Payload, profile: str, confidentiality: str, path: str, report: Report) -> None:
-    for problem in label_problems(payload, labels_for(profile, confidentiality=confidentiality)):
-        report.add("business-rule", f"{path}.meta.security", problem)
+    ours = _ours(profile, confidentiality)
+    if not has_exactly(payload, ours):
+        for problem in label_problems(payload, ours):
+            report.add("business-rule", f"{path}.meta.security", problem)
     entries = payload.get("entry")
     for position, entry in enumerate(entries if isinstance(entries, list) else ()):
         resource = entry.get("resource") if isinstance(entry, dict) else None

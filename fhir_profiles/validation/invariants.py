@@ -372,3 +372,21 @@ NATIVE: dict[str, Invariant] = {
     "txt-1": _always,
     "txt-2": _always,
 }
+
+# An invariant that cannot be broken where none of these keys is allowed: the quick look leaves it out there.
+HOLDS_WITHOUT: dict[str, tuple[str, ...]] = {
+    "app-4": ("cancelationReason",),
+    "att-1": ("data",),
+    "bdl-1": ("total",),
+    "cpt-2": ("value",),
+    "dom-2": ("contained",),
+    "dom-3": ("contained",),
+    "dom-4": ("contained",),
+    "dom-5": ("contained",),
+    "drt-1": ("code",),
+    "inv-1": ("lastModified",),
+    "obs-6": ("dataAbsentReason",),
+    "obs-7": ("component",),
+    "prr-1": ("orderDetail",),
+    "qty-3": ("code",),
+}

@@ -59,6 +59,7 @@ class _Slice:
     high: int
     belongs: Callable[[Any], bool]
     check: Callable[[Any, str, Any], None]
+    url: str
 
 
 class Slicing:
@@ -67,7 +68,13 @@ class Slicing:
     def __init__(self, rules: Json, slices: Mapping[str, Piece], value_sets: ValueSets) -> None:
         self.is_closed = rules["rules"] == "closed"
         self.slices = [
-            _Slice(one.node.get("min", 0), one.node.get("max", 1), _belongs(rules["by"], one, value_sets), one.check)
+            _Slice(
+                one.node.get("min", 0),
+                one.node.get("max", 1),
+                _belongs(rules["by"], one, value_sets),
+                one.check,
+                one.url,
+            )
             for one in slices.values()
         ]
 
