@@ -66,7 +66,7 @@ guide: install-dev node_modules/.package-lock.json ## compile the implementation
 test: install-dev ## all tests; ARGS="-k release -x" narrows them
 	@$(BIN)/pytest $(ARGS)
 
-check: install-dev ## style, types, import directions, docs, rules, locks, the guide
+check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## style, types, import directions, docs, rules, locks, the guide
 	@$(BIN)/ruff check $(wildcard $(CODE))
 	@$(BIN)/ruff format --check $(wildcard $(CODE))
 	@$(BIN)/mypy
