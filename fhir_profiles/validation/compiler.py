@@ -30,7 +30,9 @@ from fhir_profiles.validation.checks import (
     ValueCheck,
 )
 from fhir_profiles.validation.invariants import NATIVE, Invariant
+from fhir_profiles.validation.own_invariants import BY_RULES, OURS
 from fhir_profiles.validation.slices import Piece, Slicing, holds_fixed, holds_pattern
+from fhir_profiles.validation.tree import nodes
 
 Json = dict[str, Any]
 DATA = Path(__file__).parent / "definitions.json"
@@ -48,8 +50,32 @@ class Definitions:
         self.resources = frozenset(compact["resources"])
         self._records: dict[str, Record] = {}
         self._by_url = {item["url"]: name for name, item in self.types.items()}
-        self.unchecked_invariants = frozenset(self.expressions) - NATIVE.keys()
-        self.more_invariants: dict[str, Invariant] = {}
+        self.more_invariants: dict[str, Invariant] = dict(OURS)
+
+    def unchecked(self) -> frozenset[str]:
+        """The keys of the invariants that nothing here can read."""
+        return frozenset(self.expressions) - NATIVE.keys() - self.more_invariants.keys() - BY_RULES.keys()
+
+    def read_more(self, can_read: Callable[[str], bool], reader: Callable[[str, str], Invariant]) -> None:
+        """Give what has no Python form to an engine. Call it before the first type is compiled."""
+        for key in self.unchecked():
+            _, expression, element = self.expressions[key]
+            if can_read(expression):
+                self.more_invariants[key] = reader(expression, element)
+
+    def names(self) -> dict[str, str]:
+        """Every JSON key that some element has, with its FHIRPath name: ``{"valueCode": "value"}``."""
+        found: dict[str, str] = {}
+        for definition in self.types.values():
+            for node in nodes(definition.get("tree", {})):
+                name = node.get("n", "")
+                kinds = (
+                    [f"{name}{code[:1].upper()}{code[1:]}" for code, _ in node.get("t", ())]
+                    if node.get("x")
+                    else [name]
+                )
+                found.update(dict.fromkeys(kinds, name))
+        return found
 
     def record(self, name: str) -> Record:
         """The compiled check of a type or profile, by name or canonical URL. KeyError when there is none."""

@@ -1,17 +1,12 @@
 """StructureDefinition snapshots -> the compact tree that the gate is compiled from.
 
-Reading HL7's definitions takes seconds and tens of megabytes, so it is done once, here, and the outcome is committed as
-``definitions.json``. Write it again with ``python -m fhir_profiles.validation.snapshots``; a test compares.
-
-One element is ``{"n": name, "min", "max" (-1 = *), "t": [[type, [profiles or targets]]], "b": required value set,
-"c": [invariant keys], "f": fixed, "p": pattern, "k": children, "r": content reference, "s": slices, "x": choice}``;
-what is absent is not said. The format is ours and has no readers but ``compiler``.
+Reading HL7's definitions takes a second and tens of megabytes, so it is done once, here, and what comes out is committed
+as ``definitions.json``. Write it again with ``python -m fhir_profiles.validation``; a test compares. ``tree`` has the form.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +14,7 @@ from typing import Any
 
 from fhir_profiles.validation import expansion
 from fhir_profiles.validation.errata import ERRATA
+from fhir_profiles.validation.tree import nodes
 
 Json = dict[str, Any]
 
@@ -108,7 +104,7 @@ def compact(package: Package, names: Iterable[str]) -> Json:
         if definition["kind"] == "primitive-type":
             del types[name]["tree"]
             continue
-        for node in _nodes(tree):
+        for node in nodes(tree):
             bindings.update([node["b"]] if "b" in node else [])
             need += [
                 code
@@ -128,14 +124,6 @@ def compact(package: Package, names: Iterable[str]) -> Json:
         if package.by_url
         else [],
     }
-
-
-def _nodes(node: Json) -> Iterator[Json]:
-    yield node
-    for child in node.get("k", {}).values():
-        yield from _nodes(child)
-    for piece in node.get("s", {}).get("slices", {}).values():
-        yield from _nodes(piece)
 
 
 def _tree(definition: Json, invariants: dict[str, list[str]]) -> Json:
@@ -178,7 +166,7 @@ def _node(element: Json, invariants: dict[str, list[str]]) -> Json:
     binding = element.get("binding", {})
     if binding.get("strength") == "required" and "valueSet" in binding:
         node["b"] = binding["valueSet"].partition("|")[0]
-    keys = [item["key"] for item in element.get("constraint", ()) if _keep(item, invariants)]
+    keys = [item["key"] for item in element.get("constraint", ()) if _keep(item, element["path"], invariants)]
     if keys:
         node["c"] = keys
     for key, value in element.items():
@@ -203,13 +191,15 @@ def _type(item: Json) -> list[Any]:
     return [code, sorted(targets or ())]
 
 
-def _keep(constraint: Mapping[str, Any], invariants: dict[str, list[str]]) -> bool:
+def _keep(constraint: Mapping[str, Any], path: str, invariants: dict[str, list[str]]) -> bool:
     """Errors only: a warning such as dom-6 (a narrative is wanted) contradicts R16, which forbids one."""
     key = constraint["key"]
     if constraint["severity"] != "error" or "expression" not in constraint:
         return False
     erratum = ERRATA.get(key)
-    invariants[key] = [constraint["human"], erratum.expression if erratum else constraint["expression"]]
+    expression = erratum.expression if erratum else constraint["expression"]
+    place = path.partition(".")[0] if key in invariants and invariants[key][2] != path else path
+    invariants.setdefault(key, [constraint["human"], expression, place])
     return True
 
 
@@ -241,10 +231,3 @@ def generate(core: Iterable[Path]) -> str:
     """The text of ``definitions.json`` from these core packages and our committed snapshots."""
     package = Package([*core, *([GUIDE] if GUIDE.is_dir() else [])])
     return as_text(compact(package, [*RESOURCES, *profile_urls()]))
-
-
-if __name__ == "__main__":
-    sources = [Path(name) for name in sys.argv[1:]] or core_sources()
-    if not sources:
-        sys.exit("usage: python -m fhir_profiles.validation.snapshots hl7.fhir.r4.core-4.0.1.tgz")
-    DATA.write_text(generate(sources))
