@@ -61,6 +61,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 guide: install-dev node_modules/.package-lock.json ## compile the implementation guide and pack it into build/
 	@$(BIN)/python fhir_profiles/ig/examples.py
 	@$(BIN)/python fhir_profiles/ig/build.py
+	@$(BIN)/python -m fhir_profiles.validation
 	@$(BIN)/python fhir_profiles/ig/build.py --pack build/warm-referral.fhir.tgz
 
 test: install-dev ## all tests; ARGS="-k release -x" narrows them
@@ -73,9 +74,10 @@ check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json)
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig
 
-bench: install-dev ## how many referrals a second this machine carries, and how much memory the demo takes
+bench: install-dev ## referrals a second, memory of the demo, resources validated a second beside fhir.resources
 	@$(BIN)/python bench/inbound.py
 	@$(BIN)/python bench/footprint.py
+	@$(BIN)/python bench/validation.py
 
 lock: install-dev ## newest versions that pyproject.toml allows, with hashes, without addresses
 	@$(BIN)/uv --version >/dev/null || { echo "make lock needs uv, which could not be installed here."; exit 2; }

@@ -189,7 +189,8 @@ def code(*allowed: str) -> Text:
 
 def matching(pattern: re.Pattern[str], words: str) -> Text:
     """A string that the whole pattern matches."""
-    return Text(lambda value: pattern.fullmatch(value) is not None, words)
+    match = pattern.fullmatch
+    return Text(lambda value: match(value) is not None, words)
 
 
 def is_uri(value: str) -> bool:
@@ -330,7 +331,7 @@ class ByType:
 
 
 _LAWS = tuple((LAW_BASIS, law) for law in ("VAWA", "FVPSA", "VOCA"))
-_LABEL = Record(
+LABEL = Record(
     {
         "system!": URI,
         "code!": TOKEN,
@@ -338,7 +339,7 @@ _LABEL = Record(
         "extension": Extensions({SEC_LABEL_BASIS: Record({"valueCoding!": coding(*_LAWS)})}),
     }
 )
-LABELS = Many(_LABEL, 1, 24)
+LABELS = Many(LABEL, 1, 24)
 
 
 def meta(profile_url: str, *parents: str) -> Record:

@@ -13,6 +13,7 @@ from itertools import islice, product
 from typing import Any
 
 from fhir_profiles import shapes
+from fhir_profiles.security_labels import KNOWN
 from fhir_profiles.shapes import Report, Shape
 from fhir_profiles.validation import primitives
 from fhir_profiles.validation.checks import (
@@ -75,8 +76,12 @@ def accepts(shape: Shape, check: Check) -> Accept:
     first, *rest = check.checks if isinstance(check, Combined) else (check,)
     if type(shape) is shapes.Reference and isinstance(first, Record):
         return _reference(shape, check, rest)
+    if shape is shapes.LABEL:
+        return _label(shape, check)
     if isinstance(shape, shapes.Record) and isinstance(first, Record):
         return _all([_record(shape, first), *map(_quick, rest)])
+    if isinstance(shape, shapes.Text) and isinstance(first, Primitive) and not rest:
+        return _text(shape, first)
     if isinstance(shape, shapes.Text | shapes.Flag | shapes.Whole):
         return _all([_by_shape(shape), *map(_quick, [first, *rest])])
     if isinstance(shape, shapes.ByType) and isinstance(first, ByKind) and not rest:
@@ -109,6 +114,22 @@ def _reference(shape: shapes.Reference, check: Check, rest: list[Check]) -> Acce
     return accept
 
 
+def _label(shape: shapes.Record, check: Check) -> Accept:
+    """A security label. Each of the closed set was shown to the full look while compiling; any other is shown now."""
+    full = _slow(shape, check)
+    scope = Scope(Report(), {}, {}, {})
+    known = frozenset(one for one in KNOWN if full({"system": one.system, "code": one.code}, scope))
+
+    def accept(value: Any, scope: Scope) -> bool:
+        if type(value) is dict and len(value) == 2:
+            system, code = value.get("system"), value.get("code")
+            if type(system) is str and type(code) is str and (system, code) in known:
+                return True
+        return full(value, scope)
+
+    return accept
+
+
 def _never(_: str) -> bool:
     return False
 
@@ -129,6 +150,29 @@ def _quick(check: Check) -> Accept:
     if isinstance(check, InvariantCheck | ValueCheck | TargetCheck | CodedCheck):
         return check.holds
     return lambda value, scope: _finds_nothing(check, value, scope)
+
+
+# What each of these shapes accepts is right for these types; a test tries it. Other pairs are both asked.
+IMPLIES: dict[Shape, frozenset[str]] = {
+    shapes.ID: frozenset({"id", "string", "code", "uri"}),
+    shapes.URI: frozenset({"uri", "url", "canonical", "string", "code"}),
+    shapes.TOKEN: frozenset({"code", "string", "uri"}),
+    shapes.DATE: frozenset({"date", "dateTime", "string"}),
+    shapes.FULL_URL: frozenset({"uri", "string"}),
+}
+
+
+def _text(shape: shapes.Text, check: Primitive) -> Accept:
+    """A string: the shape's test and the type's form in one step."""
+    if check.codes is not None:
+        return _all([_by_shape(shape), check.holds])
+    kind, form = primitives.PRIMITIVES[check.code]
+    test = shape.accepts
+    if kind != primitives.TEXT:
+        return _slow(shape, check)
+    if check.code in IMPLIES.get(shape, ()):
+        return lambda value, scope: type(value) is str and test(value)
+    return lambda value, scope: type(value) is str and test(value) and form(value)
 
 
 def _primitive(check: Primitive) -> Accept:

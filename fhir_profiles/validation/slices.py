@@ -119,8 +119,25 @@ def _test(kind: str, path: str, node: Json, value_sets: ValueSets) -> Callable[[
         return lambda item: _is_of_type(item, steps, types)
     if kind == "profile":
         return lambda item: True
+    fixed = _node_at(node, steps)
+    fixed_value = fixed.get("f", fixed.get("p"))
+    if len(steps) == 2 and isinstance(fixed_value, str):
+        return _two_steps(steps[0], steps[1], fixed_value)
     accepts = _acceptor(node, steps, value_sets)
     return lambda item: any(accepts(value) for value in _values(item, steps))
+
+
+def _two_steps(first: str, second: str, wanted: str) -> Callable[[Any], bool]:
+    """The commonest discriminator, ``coding.system``, without the general walk."""
+
+    def belongs(item: Any) -> bool:
+        found = item.get(first) if isinstance(item, dict) else None
+        for one in found if isinstance(found, list) else (found,):
+            if isinstance(one, dict) and one.get(second) == wanted:
+                return True
+        return False
+
+    return belongs
 
 
 def _is_of_type(item: Any, steps: list[str], types: set[str]) -> bool:

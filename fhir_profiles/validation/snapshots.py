@@ -1,7 +1,8 @@
 """StructureDefinition snapshots -> the compact tree that the gate is compiled from.
 
-Reading HL7's definitions takes a second and tens of megabytes, so it is done once, here, and what comes out is committed
-as ``definitions.json``. Write it again with ``python -m fhir_profiles.validation``; a test compares. ``tree`` has the form.
+Reading HL7's definitions takes a second and tens of megabytes, so it is done once, here, and what comes out is
+committed as ``definitions.json``. Write it again with ``python -m fhir_profiles.validation``; a test compares. The form
+is told in ``tree``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The compact form of an element's definition, and the walk over it.
 
 One element is ``{"n": name, "min", "max" (-1 = *), "list", "t": [[type, [profiles or targets]]], "b": required value
-set, "c": [invariant keys], "f": fixed, "p": pattern, "k": children, "r": content reference, "s": slices, "x": choice}``;
-what is absent is not said. The form is ours: written by ``snapshots``, read by ``compiler``.
+set, "c": [invariant keys], "f": fixed, "p": pattern, "k": children, "r": content reference, "s": slices, "x": choice
+of types}``. What is absent is not said. The form is ours: written by ``snapshots``, read by ``compiler``.
 """
 
 from __future__ import annotations
