@@ -22,7 +22,7 @@ from fhir_profiles import (
     terminology,
 )
 from fhir_profiles.capability_statement import capability_statement
-from fhir_profiles.security_labels import LEVELS, SENSITIVITIES, labels_for
+from fhir_profiles.security_labels import KNOWN, LEVELS, SENSITIVITIES, labels_for
 from fhir_profiles.terminology import (
     ACT_CODE,
     ACT_REASON,
@@ -174,6 +174,7 @@ VALUE_SETS: dict[str, Pairs] = {
     "label-change": _of(ACT_CODE, "LABEL", *label_provenance.CHANGES),
     "label-agent": _of(ROLE_CODE, "CLASSIFIER", "DOWNGRDER", "DECLASSIFIER"),
     "education-outcome": _of(f"{B}/CodeSystem/education-outcome", *OUTCOMES),
+    "known-label": {(label.system, label.code) for label in KNOWN},
 }
 
 
@@ -214,6 +215,28 @@ def test_profiles_are_named_as_in_the_code(resources: dict[str, Payload], ig: Pa
             words = name.replace("-", "_").replace("appointment_ehr_copy", "proposed_appointment")
             assert name == "program-measure-report" or (ig.parent / f"{words}.py").is_file()
         assert definition["snapshot"]["element"]
+
+
+LABELLED = (
+    "disclosure-observation",
+    "referral-service-request",
+    "referral-task",
+    "release-consent",
+    "proposed-appointment",
+    "referral-patient",
+    "access-audit-event",
+    "program-measure-report",
+)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_each_profile_names_the_labels_that_its_builder_is_given(name: str, resources: dict[str, Payload]) -> None:
+    """Who reads the guide knows the exact labels, and they are the ones we write."""
+    described = resources[f"StructureDefinition/{name}"]["description"]
+    words = described.split("**Labels, exactly:**")[1].split(":")[0]
+    codes = {word for word in re.findall(r"[A-Z]+", words) if word not in {"A"}}
+    expected = {label.code for label in labels_for(name)}
+    assert codes - {"CLINAST"} == expected
 
 
 def _rest(statement: Payload) -> dict[str, Any]:

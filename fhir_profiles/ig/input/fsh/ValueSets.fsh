@@ -356,3 +356,36 @@ Description: "All cards in all languages."
 * CardCatalogCS#for-a-friend-en
 * CardCatalogCS#for-you-es
 * CardCatalogCS#for-a-friend-es
+
+ValueSet: KnownLabelVS
+Id: known-label
+Title: "Security labels that are understood"
+Description: "The closed set. Any other label, or none, is enforced as very restricted (V) and sensitive (SDV); it is kept as received. NOPAT is honoured when received and never a default."
+* ^experimental = true
+* $C#U
+* $C#L
+* $C#M
+* $C#N
+* $C#R
+* $C#V
+* $A#SDV
+* $A#SEX
+* $A#VIO
+* $A#MST
+* $A#ADOL
+* $A#NORDSCLCD
+* $A#NOREUSE
+* $A#PERSISTLABEL
+* $A#LOCIS
+* $A#CPLYCD
+* $A#NORELINK
+* $A#NOPAT
+* $R#TREAT
+* $R#COC
+* $R#HPRGRP
+* $R#HTEST
+* $O#PATRPT
+* $O#CLINAST
+* $O#AGGRED
+* $O#ANONYED
+* $O#REDACTED
