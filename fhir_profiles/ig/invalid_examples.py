@@ -200,6 +200,33 @@ _RULES: list[tuple[str, str, str, str, str, str, Change]] = [
         "Request and task lead to one person.",
         set_("entry", 3, "resource", "for", "reference", to=URN.format(9)),
     ),
+    (
+        "wrb-8",
+        "referral-bundle",
+        "Bundle-inbound-urn.json",
+        "release-without-task",
+        "Bundle.entry[1].resource.provision.data",
+        "Each release names the request and the task.",
+        drop("entry", 1, "resource", "provision", "data", 1),
+    ),
+    (
+        "wrb-9",
+        "referral-bundle",
+        "Bundle-inbound-urn.json",
+        "no-such-release",
+        "Bundle.entry[2].resource.supportingInfo[0]",
+        "The request leads to a release.",
+        set_("entry", 2, "resource", "supportingInfo", 0, "reference", to=URN.format(9)),
+    ),
+    (
+        "wrb-10",
+        "referral-bundle",
+        "Bundle-inbound-urn.json",
+        "visit-of-another-request",
+        "Bundle.entry[4].resource.basedOn[0]",
+        "The visit is for the request.",
+        set_("entry", 4, "resource", "basedOn", 0, "reference", to=URN.format(9)),
+    ),
 ]
 # The same for those whose example stands in the list above.
 _INVARIANT_OF = {

@@ -62,7 +62,7 @@ envelopes reads this label."""
 * entry[task].request.url = "Task"
 * entry[appointment].resource only ProposedAppointment
 * entry[appointment].request.url = "Appointment"
-* obeys wrb-1 and wrb-2 and wrb-3 and wrb-4 and wrb-5 and wrb-6 and wrb-7
+* obeys wrb-1 and wrb-2 and wrb-3 and wrb-4 and wrb-5 and wrb-6 and wrb-7 and wrb-8 and wrb-9 and wrb-10
 
 // What stands in the brackets of a function names its own start ($this, %resource): engines differ in what they assume.
 Invariant: wrb-1
@@ -99,3 +99,18 @@ Invariant: wrb-7
 Description: "A second release is from the owner back to the requester."
 Severity: #error
 Expression: "entry.resource.ofType(Consent).count() = 1 or entry.resource.ofType(Consent).where(organization.reference = %resource.entry.resource.ofType(Task).owner.reference and provision.actor.reference.reference = %resource.entry.resource.ofType(Task).requester.reference).count() = 1"
+
+Invariant: wrb-8
+Description: "Each release names the request and the task of this Bundle."
+Severity: #error
+Expression: "entry.resource.ofType(Consent).all(provision.data.reference.where(reference = %resource.entry.resource.ofType(Task).focus.reference).exists() and provision.data.reference.where(reference = %resource.entry.where(request.url = 'Task').fullUrl or reference = 'Task/' & %resource.entry.where(request.url = 'Task').resource.id).exists())"
+
+Invariant: wrb-9
+Description: "The request leads to a release of this Bundle."
+Severity: #error
+Expression: "entry.where(request.url = 'Consent').where(fullUrl.endsWith(%resource.entry.resource.ofType(ServiceRequest).supportingInfo.reference)).exists()"
+
+Invariant: wrb-10
+Description: "Releases and visit are of the person of this Bundle, and the visit is for its request."
+Severity: #error
+Expression: "entry.resource.ofType(Consent).all(patient.reference = %resource.entry.resource.ofType(Task).for.reference) and entry.resource.ofType(Appointment).all(basedOn.reference = %resource.entry.resource.ofType(Task).focus.reference and participant.actor.where(reference = %resource.entry.resource.ofType(Task).for.reference).exists())"
