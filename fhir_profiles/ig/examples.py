@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from invalid_examples import invalid
-from valid_examples import valid
+from fhir_profiles.ig.invalid_examples import invalid
+from fhir_profiles.ig.valid_examples import valid
 
 HERE = Path(__file__).resolve().parent
 VALID, INVALID = HERE / "input" / "examples", HERE / "invalid"

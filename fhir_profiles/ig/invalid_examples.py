@@ -5,11 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 
-from changes import CONTACT, Change, add, drop, part, set_
-from invalid_records import WRONG_RECORDS
-from invalid_referrals import WRONG_REFERRALS
-from valid_examples import URN, valid
-
+from fhir_profiles.ig.changes import CONTACT, Change, add, drop, part, set_
+from fhir_profiles.ig.invalid_records import WRONG_RECORDS
+from fhir_profiles.ig.invalid_referrals import WRONG_REFERRALS
+from fhir_profiles.ig.valid_examples import URN, valid
 from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY, OBSERVATION_VALUE, Payload
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from changes import CONTACT, Wrongs, drop, part, set_
-from valid_examples import CLINIC
-
+from fhir_profiles.ig.changes import CONTACT, Wrongs, drop, part, set_
+from fhir_profiles.ig.valid_examples import CLINIC
 from fhir_profiles.terminology import CONFIDENTIALITY
 
 WRONG_RECORDS: Wrongs = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from changes import CONTACT, NARRATIVE, Wrongs, add, drop, part, set_
-from valid_examples import CLINIC, PROGRAM
-
+from fhir_profiles.ig.changes import CONTACT, NARRATIVE, Wrongs, add, drop, part, set_
+from fhir_profiles.ig.valid_examples import CLINIC, PROGRAM
 from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY
 
 WRONG_REFERRALS: Wrongs = {
