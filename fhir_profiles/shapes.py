@@ -29,6 +29,7 @@ _ABSOLUTE = re.compile(
 _CHOICE = {
     "effectiveDateTime": "effective",
     "occurrencePeriod": "occurrence",
+    "sourceReference": "source",
     **{
         f"value{kind}": "value"
         for kind in (

@@ -46,6 +46,24 @@ class Child:
     is_primitive: bool
     slicing: Slicing | None = None
 
+    def look_beside(self, parent: Json, key: str, path: str, scope: Scope) -> None:
+        """Check ``_key``, what is said about primitive values: each object; an id alone needs a value (ele-1)."""
+        values, about = parent.get(key[1:]), parent[key]
+        if self.is_list and (not isinstance(about, list) or not about):
+            scope.report.add("structure", f"{path}.{self.name}", "A list that is not empty is expected here.")
+            return
+        for position, item in enumerate(about if self.is_list else [about]):
+            here = f"{path}.{self.name}[{position}]" if self.is_list else f"{path}.{self.name}"
+            if self.is_list and isinstance(values, list):
+                value = values[position] if position < len(values) else None
+            else:
+                value = values
+            if item is None and self.is_list:
+                continue
+            if value is None and isinstance(item, dict) and item.keys() == {"id"}:
+                scope.report.add("invariant", here, "A rule of this element is broken (ele-1).")
+            self.check(item, here, scope)
+
     def look(self, parent: Json, key: str, path: str, scope: Scope) -> None:
         """Check the value at ``key``, list or not."""
         value, here, report = parent[key], f"{path}.{self.name}", scope.report
@@ -95,7 +113,7 @@ class Record:
             if child is not None:
                 child.look(value, key, path, scope)
             elif key[:1] == "_" and key in self.beside:
-                self.beside[key].look(value, key, path, scope)
+                self.beside[key].look_beside(value, key, path, scope)
             elif not (self.is_closed or (self.is_resource and key == "resourceType")):
                 is_unknown = True
         if is_unknown:

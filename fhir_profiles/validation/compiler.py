@@ -147,10 +147,14 @@ class Definitions:
             child.slicing = self._slicing(outer, root, shape)
         record.keys[key] = child
         if is_primitive and shape is None:
+            record.beside[f"_{key}"] = Child(outer["n"], is_list, 0, high, self._element(), False)
+
+    def _element(self) -> Record:
+        """What may be said about a primitive value: an id and extensions. Its ele-1 needs the value: see ``Child``."""
+        if "Element without ele-1" not in self._records:
             element = self.record("Element")
-            record.beside[f"_{key}"] = Child(
-                outer["n"], is_list, 0, high, _or_null(element) if is_list else element, False
-            )
+            self._records["Element without ele-1"] = Record(keys=element.keys, beside=element.beside)
+        return self._records["Element without ele-1"]
 
     def _check_of(self, node: Json, root: Json, shape: Shape | None = None) -> Check:
         """The check of one item of an element."""
@@ -290,10 +294,6 @@ def _profile_in(shape: shapes.Record, has: Callable[[str], bool]) -> str | None:
     claims = meta.fields.get("profile") if isinstance(meta, shapes.Record) else None
     allowed = claims.shape.codes if isinstance(claims, shapes.Many) and isinstance(claims.shape, shapes.Text) else ()
     return next((url for url in allowed if has(url)), None)
-
-
-def _or_null(check: Check) -> Check:
-    return lambda value, path, scope: None if value is None else check(value, path, scope)
 
 
 @cache
