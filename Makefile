@@ -8,7 +8,7 @@ PACKAGES := smart_app launch fhir_profiles
 CODE := $(PACKAGES) tests examples bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-reset test check bench lock clean
+.PHONY: help install install-dev demo demo-reset test check guide bench lock clean
 
 help: ## what each command does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,24 +51,39 @@ demo: install ## the sandbox EHR, the DSV program and the app; DATA=folder adds 
 demo-reset: ## forget what the demo stored (var/demo)
 	@rm -rf var/demo && echo "The demo starts empty next time."
 
+# The guide's tools need Node. Without it a build says so; its tests skip at a desk and fail in CI.
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "The guide needs Node. On Debian: apt-get install nodejs npm"; exit 2; }
+	@echo "Installing package-lock.json"
+	@npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+guide: install-dev node_modules/.package-lock.json ## compile the implementation guide and pack it into build/
+	@$(BIN)/python fhir_profiles/ig/examples.py
+	@$(BIN)/python fhir_profiles/ig/build.py
+	@$(BIN)/python -m fhir_profiles.validation
+	@$(BIN)/python fhir_profiles/ig/build.py --pack build/warm-referral.fhir.tgz
+
 test: install-dev ## all tests; ARGS="-k release -x" narrows them
 	@$(BIN)/pytest $(ARGS)
 
-check: install-dev ## style, types, import directions, docs, rules, locks
+check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## style, types, import directions, docs, rules, locks, the guide
 	@$(BIN)/ruff check $(wildcard $(CODE))
 	@$(BIN)/ruff format --check $(wildcard $(CODE))
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/house
+	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig
 
-bench: install-dev ## how many referrals a second this machine carries, and how much memory the demo takes
+bench: install-dev ## referrals a second, memory of the demo, resources validated a second beside fhir.resources
 	@$(BIN)/python bench/inbound.py
 	@$(BIN)/python bench/footprint.py
+	@$(BIN)/python bench/validation.py
 
 lock: install-dev ## newest versions that pyproject.toml allows, with hashes, without addresses
 	@$(BIN)/uv --version >/dev/null || { echo "make lock needs uv, which could not be installed here."; exit 2; }
 	$(call compile,--group build,requirements.lock)
 	$(call compile,--group build --group dev --extra postgres,requirements-dev.lock)
+	@! command -v npm >/dev/null || npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 # --universal: one lock for every system. The runtime lock constrains the other, so that both hold the same versions.
 define compile
@@ -78,5 +93,5 @@ define compile
 endef
 
 clean: ## remove .venv, caches and builds; var/ stays, it may hold records
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,6 @@ must hang together, so that a release never covers something other than what cam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from fhir_profiles import (
     proposed_appointment,
@@ -47,18 +46,6 @@ _ANSWERS = ("statusReason", "output")
 _NEW_STATUS = {"Consent": "active", "ServiceRequest": "active", "Task": "requested", "Appointment": "proposed"}
 
 
-class _ByType:
-    """The shape of an entry's resource, chosen by its type."""
-
-    def check(self, value: Any, path: str, report: Report) -> None:
-        """A type that is not one of the five is refused without a look inside."""
-        kind = value.get("resourceType") if isinstance(value, dict) else None
-        if isinstance(kind, str) and kind in PARTS:
-            PARTS[kind][1].check(value, path, report)
-        else:
-            report.add("not-supported", path, "A resource of this type is not allowed here.")
-
-
 SHAPE = Record(
     {
         "resourceType!": shapes.code("Bundle"),
@@ -72,7 +59,7 @@ SHAPE = Record(
                 {
                     "fullUrl!": shapes.FULL_URL,
                     "request!": Record({"method!": shapes.code("POST"), "url!": shapes.code(*PARTS)}),
-                    "resource!": _ByType(),
+                    "resource!": shapes.ByType({kind: part[1] for kind, part in PARTS.items()}),
                 }
             ),
             4,

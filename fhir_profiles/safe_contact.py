@@ -132,11 +132,15 @@ def values(extension: Mapping[str, Any]) -> dict[str, Any]:
     """The parts by name, ``day`` as a list: ``{"meet": "safe-contact", "telecom": {...}, "day": ["mon"]}``."""
     found: dict[str, Any] = {}
     for part in extension.get("extension") or []:
-        value = next((item for key, item in part.items() if key.startswith("value")), None)
-        if part.get("url") == "day":
+        url, value = part.get("url"), None
+        for key in part:
+            if key[:5] == "value":
+                value = part[key]
+                break
+        if url == "day":
             found.setdefault("day", []).append(value)
         else:
-            found[part.get("url")] = value
+            found[url] = value
     return found
 
 

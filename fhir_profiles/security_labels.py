@@ -211,6 +211,23 @@ def label_problems(payload: Payload, ours: Sequence[Label]) -> list[str]:
     return problems
 
 
+def has_exactly(payload: Payload, ours: Sequence[Label]) -> bool:
+    """True when a payload carries these labels, each once, in today's spelling: what most senders do, told quickly."""
+    meta = payload.get("meta")
+    security = meta.get("security") if isinstance(meta, dict) else None
+    if not isinstance(security, list) or len(security) != len(ours):
+        return False
+    found = set()
+    for item in security:
+        if not isinstance(item, dict):
+            return False
+        system, code = item.get("system"), item.get("code")
+        if not isinstance(system, str) or not isinstance(code, str):
+            return False
+        found.add((system, code))
+    return len(found) == len(ours) and all(label in found for label in ours)
+
+
 def _is_below(code: str, floor: str) -> bool:
     return code in LEVELS and LEVELS.index(code) < LEVELS.index(floor)
 

@@ -37,6 +37,7 @@ _ABSOLUTE = re.compile(
 _CHOICE = {
     "effectiveDateTime": "effective",
     "occurrencePeriod": "occurrence",
+    "sourceReference": "source",
     **{
         f"value{kind}": "value"
         for kind in (
@@ -71,11 +72,18 @@ class Report:
     """Collects issues, at most ``MAX_ISSUES``: a hostile body earns no longer answer than a clumsy one."""
 
     issues: list[Issue] = field(default_factory=list)
+    notes: list[Issue] = field(default_factory=list)
+    most: int = MAX_ISSUES
 
     def add(self, code: str, expression: str, text: str) -> None:
         """Note an error."""
-        if len(self.issues) < MAX_ISSUES:
+        if len(self.issues) < self.most:
             self.issues.append(Issue("error", code, expression, text))
+
+    def note(self, expression: str, text: str) -> None:
+        """Say what could not be checked: information, never an error."""
+        if len(self.notes) < self.most:
+            self.notes.append(Issue("information", "not-supported", expression, text))
 
 
 class Shape(Protocol):
@@ -144,6 +152,7 @@ class Text:
     accepts: Callable[[str], bool]
     words: str
     code: str = "value"
+    codes: tuple[str, ...] = ()  # all that it accepts, where that is a list of codes
 
     def check(self, value: Any, path: str, report: Report) -> None:
         """A string, then the predicate."""
@@ -184,12 +193,13 @@ class Whole:
 
 def code(*allowed: str) -> Text:
     """One of these codes, exactly."""
-    return Text(frozenset(allowed).__contains__, "This code is not one of those allowed here.", "code-invalid")
+    return Text(frozenset(allowed).__contains__, "This code is not one of those allowed here.", "code-invalid", allowed)
 
 
 def matching(pattern: re.Pattern[str], words: str) -> Text:
     """A string that the whole pattern matches."""
-    return Text(lambda value: pattern.fullmatch(value) is not None, words)
+    match = pattern.fullmatch
+    return Text(lambda value: match(value) is not None, words)
 
 
 def is_uri(value: str) -> bool:
@@ -231,10 +241,12 @@ FULL_URL = Text(
 
 def coding(*allowed: tuple[str, str]) -> Record:
     """A Coding without display that is one of these (system, code) pairs."""
-    return _Coding(frozenset(allowed))
+    return Coded(frozenset(allowed))
 
 
-class _Coding(Record):
+class Coded(Record):
+    """A Coding that is one of ``allowed``."""
+
     def __init__(self, allowed: frozenset[tuple[str, str]]) -> None:
         super().__init__({"system!": URI, "code!": TOKEN})
         self.allowed = allowed
@@ -254,16 +266,31 @@ def concept(*allowed: tuple[str, str]) -> Record:
     return Record({"coding!": Many(coding(*allowed))})
 
 
+class Reference(Record):
+    """A Reference without display to one of ``types``."""
+
+    def __init__(self, types: tuple[str, ...], *, urn: bool, absolute: bool) -> None:
+        self.types = frozenset(types)
+        self.allows_absolute = absolute
+
+        def accepts(value: str) -> bool:
+            match = _TYPE_AND_ID.fullmatch(value) or (_ABSOLUTE.fullmatch(value) if absolute else None)
+            if match is not None:
+                return match[1] in types
+            return urn and _URN_UUID.fullmatch(value) is not None
+
+        super().__init__({"reference!": Text(accepts, "A reference of an allowed kind is expected here.")})
+
+
 def reference(*types: str, urn: bool = True, absolute: bool = False) -> Record:
     """A Reference without display to one of these types: relative, or urn:uuid inside a Bundle."""
+    return Reference(types, urn=urn, absolute=absolute)
 
-    def accepts(value: str) -> bool:
-        match = _TYPE_AND_ID.fullmatch(value) or (_ABSOLUTE.fullmatch(value) if absolute else None)
-        if match is not None:
-            return match[1] in types
-        return urn and _URN_UUID.fullmatch(value) is not None
 
-    return Record({"reference!": Text(accepts, "A reference of an allowed kind is expected here.")})
+def relative_type(value: str) -> str | None:
+    """The type that a relative reference names, "Patient/1"; None for any other."""
+    match = _TYPE_AND_ID.fullmatch(value)
+    return match[1] if match is not None else None
 
 
 class Extensions:
@@ -299,6 +326,21 @@ class Extensions:
                 report.add("required", path, "A required extension is missing.")
 
 
+@dataclass(frozen=True)
+class ByType:
+    """A resource of one of these types, each with its own shape."""
+
+    shapes: Mapping[str, Record]
+
+    def check(self, value: Any, path: str, report: Report) -> None:
+        """A type that is not in the table is refused without a look inside."""
+        kind = value.get("resourceType") if isinstance(value, dict) else None
+        if isinstance(kind, str) and kind in self.shapes:
+            self.shapes[kind].check(value, path, report)
+        else:
+            report.add("not-supported", path, "A resource of this type is not allowed here.")
+
+
 _LAWS = tuple((LAW_BASIS, law) for law in ("VAWA", "FVPSA", "VOCA"))
 
 
@@ -316,7 +358,7 @@ class _LabelCoding(Record):
             report.add("code-invalid", path, "This label is not one of those known here.")
 
 
-_LABEL = _LabelCoding(
+LABEL = _LabelCoding(
     {
         "system!": URI,
         "code!": TOKEN,
@@ -324,7 +366,7 @@ _LABEL = _LabelCoding(
         "extension": Extensions({SEC_LABEL_BASIS: Record({"valueCoding!": coding(*_LAWS)})}),
     }
 )
-LABELS = Many(_LABEL, 1, 24)
+LABELS = Many(LABEL, 1, 24)
 
 
 def meta(profile_url: str, *parents: str) -> Record:

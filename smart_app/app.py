@@ -19,7 +19,7 @@ from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import Engine
 from whitenoise import WhiteNoise
 
-from fhir_profiles import r4
+from fhir_profiles import r4, validation
 from launch import routes as launch_routes
 from launch.backend_services import Client as BackendClient
 from smart_app import api, guards, logs, pages
@@ -141,8 +141,9 @@ def create_app(settings: Settings) -> Flask:
         csrf.exempt(blueprint)  # bearer tokens only, no cookie
     _install_headers(app, settings)
     app.extensions[SWEEP] = lambda: _sweep(launched, base, settings)
-    # What the first request would otherwise wait for, a second in all: the R4 models and the holidays.
+    # What the first request would otherwise wait for, a second in all: the R4 models, the profiles and the holidays.
     r4.load()
+    validation.load()
     next_open_day(settings.calendar, now())
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS

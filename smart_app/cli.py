@@ -144,28 +144,24 @@ def verify(context: click.Context, since: TextIO | None) -> None:
 
 
 @cli.command()
-@click.option("--profile", required=True, help="Profile id, for example referral-bundle.")
+@click.option("--format", "form", type=click.Choice(["text", "outcome", "jsonl"]), default="text", show_default=True)
+@click.option("--profile", help="Profile id or URL. Without it: the profile a resource claims, else FHIR R4 itself.")
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"))
-def validate(profile: str, files: tuple[Any, ...]) -> None:
-    """Check FHIR resources against a profile of ours. Exit 1 if any has an error; a value is never printed."""
-    from fhir_profiles.validation import PROFILES, LimitError, parse
-    from fhir_profiles.validation import validate as issues_of
+def validate(form: str, profile: str | None, files: tuple[Any, ...]) -> None:
+    """Check FHIR resources, "-" for standard input. Exit 1 if any has an error; a value is never printed."""
+    from fhir_profiles.validation import examine
 
-    if profile not in PROFILES:
-        raise click.UsageError(f"unknown profile; one of: {', '.join(sorted(PROFILES))}")
+    if profile is not None:
+        try:
+            examine.profile_id(profile)
+        except examine.UnknownProfileError:
+            known = ", ".join(examine.profiles())
+            raise click.UsageError(f"unknown profile; a FHIR R4 resource type, or one of: {known}") from None
     has_error = False
     for file in files:
-        try:
-            issues = issues_of(parse(file.read()), profile)
-        except LimitError as error:
-            click.echo(f"{file.name}: error {error.code}: {error}")
-            has_error = True
-            continue
+        issues = examine.examine_bytes(file.read(), profile)
         has_error = has_error or any(issue.severity in ("error", "fatal") for issue in issues)
-        for issue in issues:
-            click.echo(f"{file.name}: {issue.severity} {issue.code} at {issue.expression}: {issue.text}")
-        if not issues:
-            click.echo(f"{file.name}: valid")
+        click.echo(examine.as_text(file.name, issues, form))
     sys.exit(1 if has_error else 0)
 
 

@@ -36,6 +36,8 @@ DEBIAN_PACKAGES = {
     "chromium": "apt-get install chromium",
     "git": "apt-get install git",
     "make": "apt-get install make",
+    "node": "apt-get install nodejs",
+    "npm": "apt-get install npm",
 }
 
 

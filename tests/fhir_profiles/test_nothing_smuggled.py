@@ -123,7 +123,7 @@ def test_rule_R17_an_address_of_the_sender_s_is_plain(inbound: Payload, entry: E
         (lambda c: c["policy"][0].update(uri=ADDRESSES[0]), "Consent.policy[0].uri"),
         (
             lambda c: c["sourceReference"]["identifier"].update(value="hit her"),
-            "Consent.sourceReference.identifier.value",
+            "Consent.source.identifier.value",
         ),
         (lambda c: c["meta"]["security"].append({"system": ACT_CODE, "code": TOLD}), "Consent.meta.security[6]"),
     ],

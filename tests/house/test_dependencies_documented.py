@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -18,7 +19,9 @@ def declared() -> set[str]:
         *(line for extra in project["project"]["optional-dependencies"].values() for line in extra),
         *(line for group in project["dependency-groups"].values() for line in group),
     ]
-    return {Requirement(line).name.lower() for line in lines}
+    tools = json.loads((ROOT / "package.json").read_text())
+    assert "dependencies" not in tools, "Node runs in builds and checks only"
+    return {Requirement(line).name.lower() for line in lines} | tools["devDependencies"].keys()
 
 
 def test_each_dependency_has_one_line_in_docs() -> None:

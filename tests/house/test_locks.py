@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -63,3 +64,21 @@ def test_the_app_runs_on_the_versions_that_were_tested() -> None:
     """The lock for running and the lock for testing name the same version of the same package."""
     run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
     assert {name: (version, dev.get(name)) for name, version in run.items() if dev.get(name) != version} == {}
+
+
+def test_the_lock_of_the_guides_tools_names_no_address() -> None:
+    """Every Node package is pinned by its hash, and where it comes from is the installer's setting, not ours."""
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    # A package that lies inside another's archive (inBundle) is covered by that archive's hash.
+    pinned = [name for name, facts in packages.items() if "integrity" in facts or facts.get("inBundle")]
+    strange = [name for name in packages if name and name not in pinned]
+    assert strange == []
+    assert [name for name, facts in packages.items() if "resolved" in facts] == []
+    assert "registry" not in (ROOT / "package-lock.json").read_text()
+
+
+def test_the_lock_of_the_guides_tools_holds_what_package_json_asks_for() -> None:
+    """The guide is compiled by the version that was measured, exactly."""
+    asked = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    held = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert {name: held[f"node_modules/{name}"]["version"] for name in asked} == asked

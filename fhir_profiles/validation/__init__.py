@@ -1,0 +1,7 @@
+"""The validator behind every door: limits, then the gate. ``parse`` the bytes, ``validate`` the payload."""
+
+from fhir_profiles.shapes import Issue
+from fhir_profiles.validation.gate import PROFILES, load, profile_of, validate
+from fhir_profiles.validation.limits import MAX_BYTES, MAX_DEPTH, LimitError, parse
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "PROFILES", "Issue", "LimitError", "load", "parse", "profile_of", "validate"]

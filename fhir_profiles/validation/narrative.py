@@ -1,0 +1,59 @@
+"""R4's limits on a narrative (txt-1, txt-2): basic formatting only, no script, no form, no event, some content.
+
+A tokenizer of one linear expression, not an XML parser: entities and processing instructions never reach one.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*+)((?:\s++[A-Za-z:-]++\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+'))*+)\s*+(/?)>")
+_ATTRIBUTE = re.compile(r"([A-Za-z:-]++)\s*+=")
+_COMMENT = re.compile(r"<!--(?:[^-]|-(?!-))*+-->")
+_ENTITY = re.compile(r"&(?![A-Za-z][A-Za-z0-9]{1,30};|#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};)")
+
+# XHTML 1.0 chapters 7-11 (without section 4 of chapter 9) and 15, as R4 lists them.
+_ELEMENT_NAMES = (
+    "a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img "
+    "li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var"
+)
+_ATTRIBUTE_NAMES = (
+    "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset "
+    "cite class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name nowrap rel "
+    "rev rowspan rules scope shape span src start style summary tabindex title type valign value vspace width xml:lang "
+    "xmlns"
+)
+_ELEMENTS = frozenset(_ELEMENT_NAMES.split())
+_ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
+
+
+def is_xhtml(text: str) -> bool:
+    """True for one ``div`` of allowed elements, well nested, with something to read or see in it."""
+    text = _COMMENT.sub("", text).strip()
+    if not text.startswith("<div") or _ENTITY.search(text):
+        return False
+    open_names: list[str] = []
+    position, has_content = 0, False
+    while position < len(text):
+        start = text.find("<", position)
+        if not has_content:
+            has_content = bool(text[position : start if start >= 0 else len(text)].strip())
+        if start < 0:
+            return False
+        tag = _TAG.match(text, start)
+        if tag is None or not _is_allowed(tag):
+            return False
+        has_content = has_content or tag[2] == "img"
+        if tag[1]:
+            if not open_names or open_names.pop() != tag[2]:
+                return False
+        elif not tag[4]:
+            open_names.append(tag[2])
+        position = tag.end()
+        if not open_names:
+            return position == len(text) and has_content and tag[2] == "div"
+    return False
+
+
+def _is_allowed(tag: re.Match[str]) -> bool:
+    return tag[2] in _ELEMENTS and (not tag[3] or all(name in _ATTRIBUTES for name in _ATTRIBUTE.findall(tag[3])))
