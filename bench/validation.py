@@ -1,37 +1,54 @@
-"""How many resources one core validates, beside fhir.resources in the same run; and what the start costs.
+"""How many resources one core validates, beside three other engines in the same run; and what the start costs.
 
     make bench                          # or: .venv/bin/python bench/validation.py --each 600
 
-Prints one JSON object. Every resource is distinct and made by the project's own builders; nothing is cached by content.
-The other engine is given the same resources and does less: no required bindings, targets, profiles or invariants.
+Prints one JSON object. Every resource is distinct and made by the project's own builders; nothing is cached by content,
+and what the quick look answers is compared with the full look, on the right resources and on a broken copy of each.
+
+The others are given the same resources and do less. fhir.resources R4B: structure, no required bindings, no targets, no
+profiles. @medplum/core (Node; left out, with a sentence, where Node is absent): R4 with its invariants, no bindings and
+no profiles, for it would parse a profile anew for each resource. pyrofile-validator: R4 and our profiles, but a share of
+the resources only, since it takes some milliseconds for each.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import io
 import json
 import platform
 import random
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+from pyrofile_validator import Validator
+from pyrofile_validator.config import ValidatorConfig
 
 from fhir_profiles import r4
 from fhir_profiles.proposed_appointment import booked_appointment, proposed_appointment
 from fhir_profiles.referral_service_request import NEEDS, PRIORITIES, referral_service_request
 from fhir_profiles.referral_task import OUR_BUSINESS_STATUSES, STATUSES, referral_task
-from fhir_profiles.release_consent import SIGNERS, TIERS, release_consent
+from fhir_profiles.release_consent import release_consent
+from fhir_profiles.release_signer import SIGNERS
+from fhir_profiles.release_tier import TIERS
 from fhir_profiles.safe_contact import VOICEMAILS, safe_contact
 from fhir_profiles.security_labels import labels_for
-from fhir_profiles.validation import gate, validate
+from fhir_profiles.validation import gate, snapshots, validate
 
 Payload = dict[str, Any]
+Pair = tuple[str, Payload]
+ROOT = Path(__file__).resolve().parents[1]
 START = """
 import json, os, time
 import fhir_profiles.referral_bundle, fhir_profiles.security_labels
@@ -164,20 +181,75 @@ def percentile(profile: str, payloads: list[Payload], share: float) -> float:
     return round(times[min(len(times) - 1, int(len(times) * share))], 4)
 
 
-def measure(each: int, rounds: int) -> Payload:
-    """Everything that is printed."""
+def broken(payload: Payload, number: int) -> Payload:
+    """A copy with one thing wrong, another one for each number: a key gone, strange, or of another JSON kind."""
+    keys = sorted(payload.keys() - {"resourceType"})
+    key = keys[number % len(keys)]
+    if number % 3 == 0:
+        return {name: value for name, value in payload.items() if name != key}
+    return {**payload, "banana": 1} if number % 3 == 1 else {**payload, key: number}
+
+
+def assert_looks_agree(pairs: list[Pair]) -> None:
+    """The quick and the full look give equal issues: none for what is right, all the same for what is not."""
+    for number, (profile, payload) in enumerate(pairs):
+        for one in (payload, broken(payload, number)):
+            issues = validate(one, profile)
+            assert issues == gate.look_in_full(one, profile, "V", payload["resourceType"]), "the two looks disagree"
+            assert one is not payload or issues == [], "a resource of our own builders is refused"
+
+
+def generated(each: int) -> dict[str, list[Payload]]:
+    """As many resources of each of the four profiles, no two equal."""
     maker = Maker(20261001)
-    made: dict[str, list[Payload]] = {
+    made = {
         "referral-task": [maker.task() for _ in range(each)],
         "referral-service-request": [maker.service_request() for _ in range(each)],
         "release-consent": [maker.consent() for _ in range(each)],
         "proposed-appointment": [maker.appointment() for _ in range(each)],
     }
-    pairs = [(profile, payload) for profile, payloads in made.items() for payload in payloads]
-    distinct = {json.dumps(payload, sort_keys=True) for _, payload in pairs}
-    assert len(distinct) == len(pairs), "two of the generated resources are equal"
-    assert all(validate(payload, profile) == [] for profile, payload in pairs)
-    assert all(gate.look_in_full(payload, profile, "V", payload["resourceType"]) == [] for profile, payload in pairs)
+    texts = {json.dumps(payload, sort_keys=True) for payloads in made.values() for payload in payloads}
+    assert len(texts) == 4 * each, "two of the generated resources are equal"
+    return made
+
+
+def core_and_guide() -> list[Path]:
+    """HL7's definitions and our compiled guide, for the engines that read them by themselves."""
+    return [*snapshots.core_sources(), snapshots.GUIDE]
+
+
+def pyrofile_rate(pairs: list[Pair], rounds: int) -> float:
+    """Resources a second of pyrofile-validator, with R4 and our profiles."""
+    with tempfile.TemporaryDirectory() as cache, contextlib.redirect_stdout(io.StringIO()):  # trace() prints
+        sources = [str(source) for source in core_and_guide()]
+        validator = Validator(ValidatorConfig(local_package_paths=sources, package_cache_dir=cache))
+        for _, payload in pairs[:4]:
+            validator.validate_resource(payload)
+        return rate(lambda: [validator.validate_resource(payload) for _, payload in pairs], len(pairs), rounds)
+
+
+def medplum_rate(pairs: list[Pair], rounds: int) -> float | str:
+    """Resources a second of @medplum/core, or a sentence that says why there is no number."""
+    node = shutil.which("node")
+    if node is None:
+        return "Node is not here. On Debian: apt-get install nodejs npm"
+    if not (ROOT / "node_modules" / "@medplum" / "core").is_dir():
+        return "@medplum/core is not installed: npm ci --ignore-scripts"
+    known = snapshots.Package(core_and_guide()).by_url.values()
+    definitions = [item for item in known if item["resourceType"] == "StructureDefinition"]
+    question = {"definitions": definitions, "resources": [payload for _, payload in pairs], "rounds": rounds}
+    command = [node, str(ROOT / "bench" / "validation_medplum.js")]
+    run = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=True)
+    answer = json.loads(run.stdout)
+    assert answer["refused"] == 0, "the other engine refuses a resource that is right"
+    return float(answer["resources_per_second"])
+
+
+def measure(each: int, rounds: int) -> Payload:
+    """Everything that is printed."""
+    made = generated(each)
+    pairs = [(profile, payload) for several in zip(*_named(made), strict=True) for profile, payload in several]
+    assert_looks_agree(pairs)
     gc.collect()
     ours = rate(lambda: [validate(payload, profile) for profile, payload in pairs], len(pairs), rounds)
     in_full = rate(
@@ -185,22 +257,30 @@ def measure(each: int, rounds: int) -> Payload:
         len(pairs),
         rounds,
     )
-    theirs = rate(lambda: [r4.structure_problems(payload) for _, payload in pairs], len(pairs), rounds)
+    others = {
+        "fhir_resources_r4b": rate(lambda: [r4.structure_problems(one) for _, one in pairs], len(pairs), rounds),
+        "pyrofile_validator": pyrofile_rate(pairs[: max(4, len(pairs) // 50)], 2),
+        "medplum_core": medplum_rate(pairs, rounds),
+    }
     start = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True)
     return {
         "bench": "validation",
         "machine": f"{platform.machine()} {platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "distinct_resources": len(distinct),
+        "distinct_resources": len(pairs),
         "resources_per_second": round(ours),
         "in_full_per_second": round(in_full),
-        "fhir_resources_r4b_per_second": round(theirs),
-        "ratio_to_fhir_resources_r4b": round(ours / theirs, 2),
+        "others_per_second": {name: round(one) if isinstance(one, float) else one for name, one in others.items()},
+        "ratio_to": {name: round(ours / one, 2) for name, one in others.items() if isinstance(one, float)},
         "p50_ms": {profile: percentile(profile, payloads, 0.50) for profile, payloads in made.items()},
         "p99_ms": {profile: percentile(profile, payloads, 0.99) for profile, payloads in made.items()},
         "start": json.loads(start.stdout),
-        "mean_bytes": round(statistics.mean(map(len, distinct))),
+        "mean_bytes": round(statistics.mean(len(json.dumps(payload)) for _, payload in pairs)),
     }
+
+
+def _named(made: dict[str, list[Payload]]) -> list[list[Pair]]:
+    return [[(profile, payload) for payload in payloads] for profile, payloads in made.items()]
 
 
 def main() -> None:

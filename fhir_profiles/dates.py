@@ -21,7 +21,10 @@ def as_text(value: date | datetime) -> str:
         return value.isoformat()
     if value.tzinfo is None:
         raise ValueError("a time without zone cannot be written")
-    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except OverflowError:
+        raise ValueError("a time outside the calendar cannot be written") from None
 
 
 def is_date(text: str) -> bool:

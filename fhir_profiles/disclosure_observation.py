@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from fhir_profiles import dates, r4, shapes
-from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles import dates, shapes
+from fhir_profiles.construction import built
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import (
     DISCLOSURE_KIND,
@@ -70,11 +71,14 @@ def disclosure_observation(
     identifier: str | None = None,
 ) -> Payload:
     """The Observation. ``recorded_at`` is a date or an aware datetime; ``performer_reference`` is what ``fhirUser``
-    gives ("Practitioner/<id>"). ``identifier`` is an opaque value in our own system. KeyError for an unknown kind."""
+    gives ("Practitioner/<id>"). ``identifier`` is an opaque value in our own system. The labels are the same for every
+    kind. ValueError for an unknown kind and for anything that this profile does not allow."""
+    if kind not in _CODES:
+        raise ValueError("the kind is one of those of this profile")
     (system, code), category = _CODES[kind]
     payload: Payload = {
         "resourceType": "Observation",
-        "meta": {"profile": [PROFILE], "security": as_security(labels)},
+        "meta": {"profile": [PROFILE], "security": own_security("disclosure-observation", labels)},
         "status": "final",
         "category": [concept(*_SDOH), concept(GRAVITY_CODES, category)],
         "code": concept(system, code),
@@ -85,7 +89,7 @@ def disclosure_observation(
     }
     if identifier is not None:
         payload["identifier"] = [{"system": ID_OBSERVATION, "value": identifier}]
-    return r4.checked(payload)
+    return built(payload, SHAPE, rules)
 
 
 def kind_of(payload: Payload) -> str:
@@ -100,4 +104,8 @@ def rules(payload: Payload, path: str, report: Report) -> None:
     pairs = {(item["coding"][0]["system"], item["coding"][0]["code"]) for item in payload["category"]}
     _, category = _CODES[kind_of(payload)]
     if pairs != {_SDOH, (GRAVITY_CODES, category)}:
-        report.add("code-invalid", f"{path}.category", "The categories do not follow the kind.")
+        report.add(
+            "code-invalid",
+            f"{path}.category",
+            "The categories are sdoh and the one that follows the kind in code: see the profile.",
+        )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fhir_profiles import dates, r4, shapes
-from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles import dates, shapes
+from fhir_profiles.construction import built
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import (
     ACT_CODE,
@@ -28,6 +29,8 @@ _AGENTS = {
     "DOWNGRDLABEL": "DOWNGRDER",
     "DECLASSIFYLABEL": "DECLASSIFIER",
 }
+# Nobody lowers or removes alone.
+TAKES_TWO = frozenset({"DOWNGRDLABEL", "DECLASSIFYLABEL"})
 _TARGETS = ("Observation", "ServiceRequest", "Task", "Consent", "Appointment", "Patient", "Communication")
 _ACTIVITY = Record({"coding!": Many(shapes.coding(*((ACT_CODE, code) for code in ("LABEL", *CHANGES))), 2, 2)})
 _AGENT = Record(
@@ -47,7 +50,7 @@ SHAPE = Record(
         "policy!": Many(shapes.URI),
         "reason!": Many(shapes.concept((ACT_REASON, "LABELING"))),
         "activity!": _ACTIVITY,
-        "agent!": Many(_AGENT),
+        "agent!": Many(_AGENT, 1, 2),
         "entity": Many(_SOURCE, 1, 2),
     }
 )
@@ -60,38 +63,66 @@ def label_provenance(
     previous_version: str | None,
     recorded_at: datetime,
     change: str = "UPGRDLABEL",
-    agent_reference: str = "Device/labeler",
-    consent_reference: str | None = None,
+    agent_references: Sequence[str] = ("Device/labeler",),
+    cause_reference: str | None = None,
 ) -> Payload:
-    """The Provenance of one label change. Versions are "Observation/<id>/_history/<n>"; ``change`` is one of
-    ``CHANGES``; ``consent_reference`` is the release or request that caused it. KeyError for an unknown change."""
+    """The Provenance of one label change. Versions are "Observation/<id>/_history/<n>", two of the same item;
+    ``previous_version`` is None only where something is labelled for the first time. ``change`` is one of ``CHANGES``:
+    lowering and removing take two agents, the others one, and lowering names the recorded request that caused it.
+
+    ``labels`` come from ``security_labels.provenance_labels``. ValueError for anything else.
+    """
+    if change not in CHANGES:
+        raise ValueError("the change is one of those of this profile")
     entities = [
         {"role": role, "what": reference(what)}
-        for role, what in (("revision", previous_version), ("source", consent_reference))
+        for role, what in (("revision", previous_version), ("source", cause_reference))
         if what is not None
     ]
-    return r4.checked(
-        {
-            "resourceType": "Provenance",
-            "meta": {"profile": [PROFILE], "security": as_security(labels)},
-            "target": [reference(target_version)],
-            "recorded": dates.as_text(recorded_at),
-            "policy": [POLICY_LABELS],
-            "reason": [concept(ACT_REASON, "LABELING")],
-            "activity": {"coding": [coding(ACT_CODE, "LABEL"), coding(ACT_CODE, change)]},
-            "agent": [{"role": [concept(ROLE_CODE, _AGENTS[change])], "who": reference(agent_reference)}],
-            **({"entity": entities} if entities else {}),
-        }
-    )
+    made = {
+        "resourceType": "Provenance",
+        "meta": {"profile": [PROFILE], "security": own_security("label-provenance", labels)},
+        "target": [reference(target_version)],
+        "recorded": dates.as_text(recorded_at),
+        "policy": [POLICY_LABELS],
+        "reason": [concept(ACT_REASON, "LABELING")],
+        "activity": {"coding": [coding(ACT_CODE, "LABEL"), coding(ACT_CODE, change)]},
+        "agent": [{"role": [concept(ROLE_CODE, _AGENTS[change])], "who": reference(who)} for who in agent_references],
+        **({"entity": entities} if entities else {}),
+    }
+    return built(made, SHAPE, rules)
 
 
 def rules(payload: Payload, path: str, report: Report) -> None:
-    """The target is one version; the activity is a labelling of one kind; the agent's role fits it."""
-    if "/_history/" not in payload["target"][0]["reference"]:
-        report.add("business-rule", f"{path}.target[0].reference", "The target is one version of an item.")
+    """The target is one version; the activity is a labelling of one kind; agents and entities fit it."""
+    target = payload["target"][0]["reference"]
+    if "/_history/" not in target:
+        report.add(
+            "business-rule",
+            f"{path}.target[0].reference",
+            "The target is one version of an item: <Type>/<id>/_history/<version>.",
+        )
     codes = [item["code"] for item in payload["activity"]["coding"]]
     change = next((code for code in codes if code != "LABEL"), None)
     if "LABEL" not in codes or change is None:
         report.add("code-invalid", f"{path}.activity", "The activity is LABEL and one kind of change.")
-    elif payload["agent"][0]["role"][0]["coding"][0]["code"] != _AGENTS[change]:
-        report.add("code-invalid", f"{path}.agent[0].role", "The agent's role does not fit the change.")
+        return
+    agents = payload["agent"]
+    for position, agent in enumerate(agents):
+        if agent["role"][0]["coding"][0]["code"] != _AGENTS[change]:
+            report.add("code-invalid", f"{path}.agent[{position}].role", f"The agent's role is {_AGENTS[change]} here.")
+    people = {agent["who"]["reference"] for agent in agents}
+    if len(agents) != (2 if change in TAKES_TWO else 1) or len(people) != len(agents):
+        report.add("business-rule", f"{path}.agent", "Lowering and removing take two persons, other changes one.")
+    _check_entities(payload, change, target, path, report)
+
+
+def _check_entities(payload: Payload, change: str, target: str, path: str, report: Report) -> None:
+    found = {item["role"]: item["what"]["reference"] for item in payload.get("entity", ())}
+    before = found.get("revision")
+    if len(found) != len(payload.get("entity", ())):
+        report.add("business-rule", f"{path}.entity", "Each kind of entity stands once.")
+    if before is not None and (before == target or before.split("/")[:3] != [*target.split("/")[:2], "_history"]):
+        report.add("business-rule", f"{path}.entity", "The version before is another one of the same item.")
+    if (change in TAKES_TWO and before is None) or (change == "DOWNGRDLABEL" and "source" not in found):
+        report.add("business-rule", f"{path}.entity", "Lowering names the version before and the recorded request.")

@@ -5,7 +5,8 @@ A program without one has no Endpoint; it works by web inbox, phone or a printed
 
 from __future__ import annotations
 
-from fhir_profiles import r4, shapes
+from fhir_profiles import shapes
+from fhir_profiles.construction import built
 from fhir_profiles.shapes import Many, Record, Report, Text
 from fhir_profiles.terminology import (
     ENDPOINT_CONNECTION_TYPE,
@@ -40,10 +41,9 @@ SHAPE = Record(
 
 
 def partner_endpoint(*, id: str, organization_reference: str, address: str) -> Payload:
-    """The Endpoint of "Organization/<id>". ValueError unless the address is https."""
-    if not address.startswith("https://"):
-        raise ValueError("a partner's address is https")
-    return r4.checked(
+    """The Endpoint of "Organization/<id>". Public data: no label. ValueError unless the address is https, and for
+    anything else that this profile does not allow."""
+    return built(
         {
             "resourceType": "Endpoint",
             "id": id,
@@ -53,7 +53,9 @@ def partner_endpoint(*, id: str, organization_reference: str, address: str) -> P
             "managingOrganization": reference(organization_reference),
             "payloadType": [concept(*_ANY)],
             "address": address,
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fhir_profiles import r4, safe_contact, shapes
+from fhir_profiles import safe_contact, shapes
+from fhir_profiles.construction import built
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import ID_PARTNER, Payload, profile
 
@@ -24,8 +25,9 @@ SHAPE = Record(
 
 
 def partner_organization(*, id: str, identifier_value: str, name: str, phone: str, is_active: bool = True) -> Payload:
-    """The Organization. ``phone`` is its public line. Public data: no label."""
-    return r4.checked(
+    """The Organization. ``phone`` is its public line. Public data: no label. ValueError for anything that this profile
+    does not allow."""
+    return built(
         {
             "resourceType": "Organization",
             "id": id,
@@ -34,7 +36,9 @@ def partner_organization(*, id: str, identifier_value: str, name: str, phone: st
             "active": is_active,
             "name": name,
             "telecom": [{"system": "phone", "value": phone}],
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 

@@ -5,7 +5,8 @@ Gravity fixes ``active`` to true: a suspended partner is unpublished instead of 
 
 from __future__ import annotations
 
-from fhir_profiles import r4, shapes
+from fhir_profiles import shapes
+from fhir_profiles.construction import built
 from fhir_profiles.shapes import Extensions, Many, Record, Report
 from fhir_profiles.terminology import (
     CAPACITY_STATUS,
@@ -22,9 +23,8 @@ from fhir_profiles.terminology import (
 PROFILE = profile("partner-service")
 CAPACITIES = ("capacity", "no-capacity")
 _SDOH = (US_CORE_CATEGORY, "sdoh")
-_KINDS = tuple(
-    (GRAVITY_CODES, code) for code in ("intimate-partner-violence", "elder-abuse", "sdoh-category-unspecified")
-)
+KINDS = ("intimate-partner-violence", "elder-abuse", "sdoh-category-unspecified")
+_KINDS = tuple((GRAVITY_CODES, kind) for kind in KINDS)
 _TYPE = (SERVICE_TYPE, "224")
 _CAPACITY = Record(
     {
@@ -55,9 +55,10 @@ SHAPE = Record(
 def partner_service(
     *, id: str, organization_reference: str, name: str, has_capacity: bool, kind: str = "intimate-partner-violence"
 ) -> Payload:
-    """The HealthcareService of "Organization/<id>". Public data: no label."""
+    """The HealthcareService of "Organization/<id>". ``kind`` is one of ``KINDS``. Public data: no label. ValueError for
+    anything that this profile does not allow."""
     capacity = concept(GRAVITY_CODES, CAPACITIES[0] if has_capacity else CAPACITIES[1])
-    return r4.checked(
+    return built(
         {
             "resourceType": "HealthcareService",
             "id": id,
@@ -73,7 +74,9 @@ def partner_service(
             "category": [{"coding": [coding(*_SDOH), coding(GRAVITY_CODES, kind)]}],
             "type": [concept(*_TYPE)],
             "name": name,
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 

@@ -5,32 +5,19 @@ from __future__ import annotations
 
 from datetime import date
 
-from fhir_profiles import dates, r4, shapes
+from fhir_profiles import dates, shapes
+from fhir_profiles import mou as agreement
+from fhir_profiles.construction import built
 from fhir_profiles.shapes import Extensions, Many, Record, Report
-from fhir_profiles.terminology import MOU, UNITS, Payload, profile, reference
+from fhir_profiles.terminology import MOU, Payload, profile, reference
 
 PROFILE = profile("partnership-mou")
-_DOCUMENT = Record({"valueReference!": shapes.reference("DocumentReference", urn=False)})
-_PROMISE = Record({"value!": shapes.Whole(1, 10_080), "system!": shapes.code(UNITS), "code!": shapes.code("min")})
 SHAPE = Record(
     {
         "resourceType!": shapes.code("OrganizationAffiliation"),
         "id": shapes.ID,
         "meta": shapes.meta(PROFILE),
-        "extension!": Extensions(
-            {
-                f"{MOU}!": Record(
-                    {
-                        "extension!": Extensions(
-                            {
-                                "document!": _DOCUMENT,
-                                "acknowledgeWithin!": Record({"valueDuration!": _PROMISE}),
-                            }
-                        )
-                    }
-                )
-            }
-        ),
+        "extension!": Extensions({f"{MOU}!": agreement.RECORD}),
         "active!": shapes.Flag(),
         "period!": shapes.PERIOD,
         "organization!": shapes.reference("Organization", urn=False),
@@ -52,28 +39,24 @@ def partnership_mou(
     endpoint_reference: str | None = None,
     is_active: bool = True,
 ) -> Payload:
-    """The OrganizationAffiliation. ``acknowledge_minutes`` is the program's promise. Public data: no label."""
-    promise = {"value": acknowledge_minutes, "system": UNITS, "code": "min"}
-    return r4.checked(
+    """The OrganizationAffiliation. ``acknowledge_minutes`` is the program's promise. Public data: no label. ValueError
+    for anything that this profile does not allow."""
+    return built(
         {
             "resourceType": "OrganizationAffiliation",
             "id": id,
             "meta": {"profile": [PROFILE]},
             "extension": [
-                {
-                    "url": MOU,
-                    "extension": [
-                        {"url": "document", "valueReference": reference(document_reference)},
-                        {"url": "acknowledgeWithin", "valueDuration": promise},
-                    ],
-                }
+                agreement.mou(document_reference=document_reference, acknowledge_minutes=acknowledge_minutes)
             ],
             "active": is_active,
             "period": {"start": dates.as_text(starts_on), "end": dates.as_text(ends_on)},
             "organization": reference(organization_reference),
             "participatingOrganization": reference(participating_reference),
             **({"endpoint": [reference(endpoint_reference)]} if endpoint_reference else {}),
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 
@@ -81,4 +64,8 @@ def rules(payload: Payload, path: str, report: Report) -> None:
     """Two organizations, and a period that runs forward."""
     shapes.check_period(payload["period"], f"{path}.period", report)
     if payload["organization"] == payload["participatingOrganization"]:
-        report.add("invariant", f"{path}.participatingOrganization", "An agreement has two parties.")
+        report.add(
+            "invariant",
+            f"{path}.participatingOrganization",
+            "An agreement has two parties: organization and participatingOrganization are not the same.",
+        )

@@ -1,6 +1,6 @@
 """Profile ``proposed-appointment``: a visit asked for, then booked or cancelled; neutral in every element (R36).
 
-The vault copy keeps its label and ``basedOn``. The EHR copy says "Office visit" and a time, nothing else.
+The vault's copy keeps its labels and ``basedOn``; what an EHR's schedule is given is ``appointment_ehr_copy``.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fhir_profiles import dates, r4, shapes
-from fhir_profiles.security_labels import Label, as_security, labels_for, labels_of
+from fhir_profiles import dates, shapes
+from fhir_profiles.construction import built
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report, Text
 from fhir_profiles.terminology import CANCELLATION_REASON, Payload, concept, profile, reference
 
@@ -19,12 +20,13 @@ VISIT_TYPE = "Office visit"
 CANCEL_REASONS = ("prov", "other")
 _MAY_LACK_TIME = frozenset({"proposed", "cancelled", "waitlist"})
 
-_PARTICIPANT = Record(
+PARTICIPANT = Record(
     {
         "actor!": shapes.reference("Patient", "HealthcareService", "Location"),
         "status!": shapes.code("needs-action", "accepted", "declined", "tentative"),
     }
 )
+NEUTRAL_TYPE = Record({"text!": Text(VISIT_TYPE.__eq__, f"Only the neutral visit type is allowed: {VISIT_TYPE}.")})
 SHAPE = Record(
     {
         "resourceType!": shapes.code("Appointment"),
@@ -32,12 +34,12 @@ SHAPE = Record(
         "meta": shapes.meta(PROFILE),
         "status!": shapes.code(*STATUSES),
         "cancelationReason": shapes.concept(*((CANCELLATION_REASON, code) for code in CANCEL_REASONS)),
-        "serviceType!": Many(Record({"text!": Text(VISIT_TYPE.__eq__, "Only the neutral visit type is allowed.")})),
+        "serviceType!": Many(NEUTRAL_TYPE),
         "start": shapes.INSTANT,
         "end": shapes.INSTANT,
         "requestedPeriod!": Many(shapes.PERIOD),
         "basedOn!": Many(shapes.reference("ServiceRequest")),
-        "participant!": Many(_PARTICIPANT, 2, 2),
+        "participant!": Many(PARTICIPANT, 2, 2),
     }
 )
 
@@ -53,11 +55,11 @@ def proposed_appointment(
     id: str | None = None,
 ) -> Payload:
     """A visit asked for. ``service_reference`` is "HealthcareService/<id>", never an Organization (R4)."""
-    return r4.checked(
+    return built(
         {
             "resourceType": "Appointment",
             **({"id": id} if id is not None else {}),
-            "meta": {"profile": [PROFILE], "security": as_security(labels)},
+            "meta": {"profile": [PROFILE], "security": own_security("proposed-appointment", labels)},
             "status": "proposed",
             "serviceType": [{"text": VISIT_TYPE}],
             "requestedPeriod": [{"start": dates.as_text(requested_start), "end": dates.as_text(requested_end)}],
@@ -66,7 +68,9 @@ def proposed_appointment(
                 {"actor": reference(patient_reference), "status": "needs-action"},
                 {"actor": reference(service_reference), "status": "needs-action"},
             ],
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 
@@ -75,14 +79,16 @@ def booked_appointment(existing: Payload, start: datetime, end: datetime) -> Pay
     if start >= end:
         raise ValueError("a visit starts before it ends")
     rest = {key: value for key, value in existing.items() if key != "cancelationReason"}
-    return r4.checked(
+    return built(
         {
             **rest,
             "status": "booked",
             "start": dates.as_text(start),
             "end": dates.as_text(end),
             "participant": [{**item, "status": "accepted"} for item in existing["participant"]],
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 
@@ -90,27 +96,8 @@ def cancelled_appointment(existing: Payload, reason: str = "other") -> Payload:
     """The same visit, cancelled with a neutral reason, one of ``CANCEL_REASONS``."""
     if reason not in CANCEL_REASONS:
         raise ValueError("not a neutral cancellation reason")
-    return r4.checked({**existing, "status": "cancelled", "cancelationReason": concept(CANCELLATION_REASON, reason)})
-
-
-def ehr_appointment_copy(
-    start: datetime, end: datetime, service_reference: str, patient_reference: str | None = None
-) -> Payload:
-    """The neutral visit for an EHR's schedule: type and time only, labelled C|R and no more (R36)."""
-    if start >= end:
-        raise ValueError("a visit starts before it ends")
-    actors = [item for item in (patient_reference, service_reference) if item is not None]
-    return r4.checked(
-        {
-            "resourceType": "Appointment",
-            "meta": {"security": as_security(labels_for("appointment-ehr-copy"))},
-            "status": "booked",
-            "serviceType": [{"text": VISIT_TYPE}],
-            "start": dates.as_text(start),
-            "end": dates.as_text(end),
-            "participant": [{"actor": reference(actor), "status": "accepted"} for actor in actors],
-        }
-    )
+    cancelled = {**existing, "status": "cancelled", "cancelationReason": concept(CANCELLATION_REASON, reason)}
+    return built(cancelled, SHAPE, rules)
 
 
 def rules(payload: Payload, path: str, report: Report) -> None:
@@ -121,33 +108,15 @@ def rules(payload: Payload, path: str, report: Report) -> None:
     elif not has_start and payload["status"] not in _MAY_LACK_TIME:
         report.add("invariant", path, "Only a proposed or cancelled visit may lack its time (app-3).")
     elif has_start and dates.first_moment(payload["start"]) >= dates.first_moment(payload["end"]):
-        report.add("invariant", f"{path}.end", "The visit ends before it starts.")
+        report.add("invariant", f"{path}.end", "The visit ends after it starts.")
     if "cancelationReason" in payload and payload["status"] not in {"cancelled", "noshow"}:
         report.add("invariant", f"{path}.cancelationReason", "Only a cancelled visit has a reason (app-4).")
     shapes.check_period(payload["requestedPeriod"][0], f"{path}.requestedPeriod[0]", report)
     actors = [item["actor"]["reference"] for item in payload["participant"]]
     services = [actor for actor in actors if actor.startswith(("HealthcareService/", "Location/"))]
     if len(services) != 1:
-        report.add("invariant", f"{path}.participant", "The participants are one patient and one service.")
-
-
-EHR_COPY_SHAPE = Record(
-    {
-        "resourceType!": shapes.code("Appointment"),
-        "id": shapes.ID,
-        "meta": Record({"security": shapes.LABELS, "versionId": shapes.ID, "lastUpdated": shapes.INSTANT}),
-        "status!": shapes.code("booked", "cancelled", "entered-in-error"),
-        "serviceType!": Many(Record({"text!": Text(VISIT_TYPE.__eq__, "Only the neutral visit type is allowed.")})),
-        "start!": shapes.INSTANT,
-        "end!": shapes.INSTANT,
-        "participant!": Many(_PARTICIPANT, 1, 2),
-    }
-)
-
-
-def ehr_copy_rules(payload: Payload, path: str, report: Report) -> None:
-    """A neutral copy shows a time and no sensitivity."""
-    if dates.first_moment(payload["start"]) >= dates.first_moment(payload["end"]):
-        report.add("invariant", f"{path}.end", "The visit ends before it starts.")
-    if set(labels_of(payload)) - set(labels_for("appointment-ehr-copy")):
-        report.add("business-rule", f"{path}.meta.security", "A neutral copy carries C|R and no other label (R36).")
+        report.add(
+            "invariant",
+            f"{path}.participant",
+            "The participants are one Patient and one HealthcareService or Location.",
+        )

@@ -19,6 +19,7 @@ _TYPES = (
     "Consent",
     "Endpoint",
     "HealthcareService",
+    "MeasureReport",
     "Observation",
     "OperationOutcome",
     "Organization",

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fhir_profiles import (
     proposed_appointment,
-    r4,
     referral_service_request,
     referral_task,
     release_consent,
     shapes,
 )
 from fhir_profiles import referral_patient as patient_profile
+from fhir_profiles.construction import built
 from fhir_profiles.referral_patient import referral_patient
-from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import Payload, profile
 
@@ -78,10 +78,10 @@ def referral_bundle(
 ) -> Payload:
     """The transaction. ``entries``: (fullUrl, resource), where fullUrl is "urn:uuid:..." or "<base>/<Type>/<id>" with
     that id in the resource."""
-    return r4.checked(
+    return built(
         {
             "resourceType": "Bundle",
-            "meta": {"profile": [PROFILE], "security": as_security(labels)},
+            "meta": {"profile": [PROFILE], "security": own_security("referral-bundle", labels)},
             "identifier": {"system": identifier_system, "value": identifier_value},
             "type": "transaction",
             "entry": [
@@ -92,7 +92,9 @@ def referral_bundle(
                 }
                 for full_url, payload in entries
             ],
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 
@@ -123,7 +125,8 @@ def rules(payload: Payload, path: str, report: Report) -> None:
     kinds = [entry["resource"]["resourceType"] for entry in entries]
     for kind, (low, high) in COUNTS.items():
         if not low <= kinds.count(kind) <= high:
-            report.add("business-rule", f"{path}.entry", f"The number of {kind} entries is not allowed.")
+            count = str(low) if low == high else f"{low} or {high}"
+            report.add("business-rule", f"{path}.entry", f"A referral has {count} {kind}.")
     addresses = [entry["fullUrl"] for entry in entries]
     if len(set(addresses)) != len(addresses):
         report.add("invariant", f"{path}.entry", "Each fullUrl may stand once (bdl-7).")
@@ -137,14 +140,20 @@ def _check_entry(entry: Payload, path: str, report: Report) -> None:
     resource, full_url = entry["resource"], entry["fullUrl"]
     kind = resource["resourceType"]
     if entry["request"]["url"] != kind:
-        report.add("invariant", f"{path}.request.url", "The request and its resource are of two types.")
+        report.add("invariant", f"{path}.request.url", "The url of the request is the type of its resource.")
     if not full_url.startswith("urn:uuid:") and not full_url.endswith(f"/{kind}/{resource.get('id')}"):
-        report.add("invariant", f"{path}.fullUrl", "The address does not end in the type and id of its resource.")
+        report.add(
+            "invariant", f"{path}.fullUrl", "A fullUrl that is no urn:uuid ends in the type and the id of its resource."
+        )
     if kind in _NEW_STATUS and resource["status"] != _NEW_STATUS[kind]:
-        report.add("business-rule", f"{path}.resource.status", "A new referral does not begin in this status.")
+        report.add("business-rule", f"{path}.resource.status", f"A new {kind} has the status {_NEW_STATUS[kind]}.")
     for answer in _ANSWERS:
         if answer in resource:
-            report.add("business-rule", f"{path}.resource.{answer}", "A new referral does not begin with an answer.")
+            report.add(
+                "business-rule",
+                f"{path}.resource.{answer}",
+                "A new Task has no statusReason and no output: they are the answer.",
+            )
     PARTS[kind][2](resource, f"{path}.resource", report)
 
 
@@ -173,30 +182,34 @@ class _Links:
         self._leads(task["focus"], request, task, "focus")
         self._leads(task["for"], self.patient, task, "for")
         if request["requester"] != task["requester"]:
-            self._add(request, "requester", "ServiceRequest and Task name two requesters.")
-        self._check_release(self.release, task["requester"]["reference"], task["owner"]["reference"])
+            self._add(request, "requester", "The requester is that of the Task.")
+        self._check_release(self.release, "requester", "owner")
         back = release_a_of(self.bundle)
         if back is not None:
-            self._check_release(back, task["owner"]["reference"], task["requester"]["reference"])
+            self._check_release(back, "owner", "requester")
         appointment = entry_of(self.bundle, "Appointment")
         if appointment is not None:
             self._check_appointment(appointment)
 
-    def _check_release(self, consent: Payload, discloser: str, recipient: str) -> None:
+    def _check_release(self, consent: Payload, gives: str, takes: str) -> None:
+        """``gives`` and ``takes`` are "requester" and "owner", in this order or the other."""
+        discloser, recipient = (self.task[party]["reference"] for party in (gives, takes))
         self._leads(consent["patient"], self.patient, consent, "patient")
         if release_consent.discloser_of(consent) != discloser:
-            self._add(consent, "organization[0]", "The release is not of the organization that discloses.")
+            self._add(consent, "organization[0]", f"The organization that discloses is the Task's {gives}.")
         if release_consent.recipient_of(consent) != recipient:
-            self._add(consent, "provision.actor[0].reference", "The release names another recipient.")
+            self._add(consent, "provision.actor[0].reference", f"The recipient of the release is the Task's {takes}.")
         released = []
         for position, item in enumerate(consent["provision"]["data"]):
             target = self.targets.get(item["reference"]["reference"])
             released.append(target)
             if target is None or target.get("resourceType") == "Patient":
                 place = f"provision.data[{position}].reference"
-                self._add(consent, place, "The release names an item that is not in this bundle.")
+                self._add(consent, place, "The release names only items of this Bundle, never the Patient.")
         if not any(item is self.request for item in released) or not any(item is self.task for item in released):
-            self._add(consent, "provision.data", "The release does not name both ServiceRequest and Task.")
+            self._add(
+                consent, "provision.data", "The release names both the ServiceRequest and the Task of this Bundle."
+            )
 
     def _check_appointment(self, appointment: Payload) -> None:
         self._leads(appointment["basedOn"][0], self.request, appointment, "basedOn[0]")
@@ -206,7 +219,8 @@ class _Links:
 
     def _leads(self, reference: Payload, target: Payload, source: Payload, place: str) -> None:
         if self.targets.get(reference["reference"]) is not target:
-            self._add(source, place, "This reference does not lead to the entry it should.")
+            kind = target.get("resourceType", "resource")
+            self._add(source, place, f"This reference leads to the {kind} of this Bundle.")
 
     def _add(self, source: Payload, place: str, text: str) -> None:
         self.report.add("business-rule", f"{self.places[id(source)]}.{place}", text)

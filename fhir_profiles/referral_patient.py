@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_profiles import r4, shapes
-from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles import shapes
+from fhir_profiles.construction import built
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import US_CORE_PATIENT, Payload, profile
 
@@ -33,15 +34,17 @@ def referral_patient(
     """
     if not is_alias(alias):
         raise ValueError("the name to use is one printable line of at most 40 characters")
-    return r4.checked(
+    return built(
         {
             "resourceType": "Patient",
             **({"id": id} if id is not None else {}),
-            "meta": {"security": as_security(labels)},
+            "meta": {"security": own_security("referral-patient", labels)},
             "identifier": [{"system": identifier_system, "value": identifier_value}],
             "name": [{"use": "anonymous", "given": [alias]}],
             "gender": "unknown",
-        }
+        },
+        SHAPE,
+        rules,
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from fhir_profiles import dates, r4, safe_contact, shapes
-from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles import dates, safe_contact, shapes
+from fhir_profiles.construction import built
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Extensions, Many, Record, Report
 from fhir_profiles.terminology import (
     GRAVITY,
@@ -79,14 +80,17 @@ def referral_service_request(
     priority: str | None = None,
 ) -> Payload:
     """The ServiceRequest. ``safe_contact`` is the extension that ``safe_contact(...)`` builds; without a phone number
-    in it, ``contacting-subject-prohibited`` is set (R13). ``needs`` are keys of ``NEEDS``; KeyError for others."""
-    details = [concept(REFERRAL_NEED, need) for need in dict.fromkeys(needs) if NEEDS[need]]
+    in it, ``contacting-subject-prohibited`` is set (R13). ``needs`` are keys of ``NEEDS``. ValueError for anything
+    that this profile does not allow."""
+    if not set(needs) <= NEEDS.keys():
+        raise ValueError("the needs are those of this profile")
+    details = [concept(REFERRAL_NEED, need) for need in dict.fromkeys(needs)]
     if not _gives_telecom(safe_contact):
         details.insert(0, concept(*CONTACT_PROHIBITED))
     payload: Payload = {
         "resourceType": "ServiceRequest",
         **({"id": id} if id is not None else {}),
-        "meta": {"profile": [PROFILE], "security": as_security(labels)},
+        "meta": {"profile": [PROFILE], "security": own_security("referral-service-request", labels)},
         "extension": [safe_contact],
         "status": "active",
         "intent": "order",
@@ -100,7 +104,7 @@ def referral_service_request(
         "performer": [reference(performer_reference)],
         "supportingInfo": [reference(consent_reference)],
     }
-    return r4.checked(payload)
+    return built(payload, SHAPE, rules)
 
 
 def needs_of(payload: Payload) -> tuple[str, ...]:
@@ -117,7 +121,11 @@ def rules(payload: Payload, path: str, report: Report) -> None:
     """Both categories, the safe contact's own rules, and the ban on contact exactly when no phone is given."""
     pairs = {(item["coding"][0]["system"], item["coding"][0]["code"]) for item in payload["category"]}
     if pairs != {_SDOH_CATEGORY, _CATEGORY}:
-        report.add("code-invalid", f"{path}.category", "Both categories are required.")
+        report.add(
+            "code-invalid",
+            f"{path}.category",
+            f"Both categories are required: {' and '.join(shapes.codings([_SDOH_CATEGORY, _CATEGORY]))}.",
+        )
     details = [(item["coding"][0]["system"], item["coding"][0]["code"]) for item in payload.get("orderDetail") or []]
     if len(details) != len(set(details)):
         report.add("invariant", f"{path}.orderDetail", "Each order detail may stand once.")
@@ -126,12 +134,16 @@ def rules(payload: Payload, path: str, report: Report) -> None:
         return
     safe_contact.rules(contact, f"{path}.extension[0]", report)
     if _gives_telecom(contact) and CONTACT_PROHIBITED in details:
-        report.add("business-rule", f"{path}.orderDetail", "A phone number and the ban on contact exclude each other.")
+        report.add(
+            "business-rule",
+            f"{path}.orderDetail",
+            "With a phone number, contacting-subject-prohibited is not allowed (R13).",
+        )
     elif not _gives_telecom(contact) and CONTACT_PROHIBITED not in details:
         report.add(
             "business-rule",
             f"{path}.orderDetail",
-            "Without a phone number, contacting-subject-prohibited is set (R13).",
+            "Without a phone number, contacting-subject-prohibited is required (R13).",
         )
     if "occurrencePeriod" in payload:
         shapes.check_period(payload["occurrencePeriod"], f"{path}.occurrence", report)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
-from fhir_profiles import dates, r4, shapes
-from fhir_profiles.security_labels import Label, as_security
+from fhir_profiles import dates, shapes
+from fhir_profiles.construction import built
+from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report
 from fhir_profiles.terminology import (
     BSER_BUSINESS_STATUS,
@@ -129,11 +130,12 @@ def referral_task(
     business_status: str | None = None,
 ) -> Payload:
     """The Task. ``due_at`` is when the other side should have acted, an aware datetime. ``business_status`` is one of
-    ``OUR_BUSINESS_STATUSES`` or a BSeR code. The identifier is unique for its sender."""
+    ``OUR_BUSINESS_STATUSES`` or a BSeR code. The identifier is unique for its sender. ValueError for anything
+    that this profile does not allow."""
     payload: Payload = {
         "resourceType": "Task",
         **({"id": id} if id is not None else {}),
-        "meta": {"profile": [PROFILE], "security": as_security(labels)},
+        "meta": {"profile": [PROFILE], "security": own_security("referral-task", labels)},
         "identifier": [{"system": identifier_system, "value": identifier_value}],
         "status": status,
         **({"businessStatus": business_status_of(business_status)} if business_status is not None else {}),
@@ -146,9 +148,7 @@ def referral_task(
         "owner": reference(owner_reference),
         "restriction": {"period": {"end": dates.as_text(due_at)}},
     }
-    if status not in STATUSES:
-        raise ValueError("not a status of this profile")
-    return r4.checked(payload)
+    return built(payload, SHAPE, rules)
 
 
 def business_status_of(code: str) -> Payload:
@@ -160,7 +160,10 @@ def business_status_of(code: str) -> Payload:
 
 
 def status_reason(code: str) -> Payload:
-    """The CodeableConcept of one of our ``REASONS``, with its fixed wording (Gravity asks for a text)."""
+    """The CodeableConcept of one of our ``REASONS``, with its fixed wording (Gravity asks for a text). ValueError for
+    another."""
+    if code not in REASONS:
+        raise ValueError("not a reason of this profile")
     return {"coding": [coding(REFERRAL_REASON, code)], "text": REASONS[code]}
 
 
@@ -179,7 +182,7 @@ def appointment_output(appointment_reference: str) -> Payload:
 def rules(payload: Payload, path: str, report: Report) -> None:
     """The two organizations differ, and the deadline is not before the request."""
     if payload["requester"] == payload["owner"]:
-        report.add("invariant", f"{path}.owner", "Requester and owner are two organizations.")
+        report.add("invariant", f"{path}.owner", "Requester and owner are two organizations: they are not the same.")
     period = payload["restriction"]["period"]
     start = period.get("start", payload["authoredOn"])
     shapes.check_period({"start": start, "end": period["end"]}, f"{path}.restriction.period", report)

@@ -7,10 +7,15 @@ Parent: Gravity SDOHCC Consent; it also fits PCF Advanced, which is why ``action
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
-from fhir_profiles import dates, r4, shapes
-from fhir_profiles.security_labels import LEVELS, SENSITIVITIES, Label, as_security
+from fhir_profiles import dates, shapes
+from fhir_profiles.construction import built
+from fhir_profiles.release_signer import RECORD as SIGNER_RECORD
+from fhir_profiles.release_signer import release_signer
+from fhir_profiles.release_tier import RECORD as TIER_RECORD
+from fhir_profiles.release_tier import TIERS, release_tier
+from fhir_profiles.security_labels import LEVELS, SENSITIVITIES, Label, own_security
 from fhir_profiles.shapes import Extensions, Many, Record, Report
 from fhir_profiles.terminology import (
     ACT_CODE,
@@ -33,8 +38,6 @@ from fhir_profiles.terminology import (
 PROFILE = profile("release-consent")
 LONGEST_DAYS = 90
 DEFAULT_DAYS = 30
-SIGNERS = ("self", "representative-not-abuser")
-TIERS = ("none", "contact", "appointment", "outcome")
 STATUSES = ("active", "inactive", "entered-in-error")
 _CATEGORIES = ((ACT_CODE, "IDSCL"), (LOINC, "59284-0"))
 _RECIPIENT = (PARTICIPATION_TYPE, "IRCP")
@@ -43,7 +46,7 @@ _LABELS = tuple((CONFIDENTIALITY, level) for level in LEVELS) + tuple((ACT_CODE,
 _ITEM = shapes.reference("ServiceRequest", "Task", "Appointment", absolute=True)
 _PROVISION = Record(
     {
-        "extension": Extensions({RELEASE_TIER: Record({"valueCode!": shapes.code(*TIERS)})}),
+        "extension": Extensions({RELEASE_TIER: TIER_RECORD}),
         "type!": shapes.code("permit"),
         "period!": shapes.PERIOD,
         "actor!": Many(
@@ -59,7 +62,7 @@ SHAPE = Record(
         "resourceType!": shapes.code("Consent"),
         "id": shapes.ID,
         "meta": shapes.meta(PROFILE, f"{GRAVITY}/SDOHCC-Consent"),
-        "extension!": Extensions({f"{RELEASE_SIGNER}!": Record({"valueCode!": shapes.code(*SIGNERS)})}),
+        "extension!": Extensions({f"{RELEASE_SIGNER}!": SIGNER_RECORD}),
         "status!": shapes.code(*STATUSES),
         "scope!": shapes.concept((CONSENT_SCOPE, "patient-privacy")),
         "category!": Many(shapes.concept(*_CATEGORIES), 2, 2),
@@ -92,21 +95,22 @@ def release_consent(
 ) -> Payload:
     """The release of ``item_references`` from one Organization to one other.
 
-    ``signer`` is one of ``SIGNERS``: the alleged abuser may never sign (28 CFR 94.115). ``source_identifier`` names the
-    signed form in our own system. ``tier`` is one of ``TIERS``. Raises ValueError for more than 90 days, for an end
-    before the start, for no item, and for a signer or tier outside the lists.
+    ``signer`` is one of ``release_signer.SIGNERS``: the alleged abuser may never sign (28 CFR 94.115).
+    ``source_identifier`` names the signed form in our own system. ``tier`` is one of ``TIERS``.
+    Raises ValueError for more than 90 days, for an end
+    before the start, for no item, and for anything else that this profile does not allow.
     """
+    if any(isinstance(day, datetime) for day in (signed_on, starts_on, ends_on)):
+        raise ValueError("a release is dated in whole days")
     if not 0 <= (ends_on - min(starts_on, signed_on)).days <= LONGEST_DAYS or ends_on < starts_on:
         raise ValueError("a release lasts from 0 to 90 days (R10)")
-    if signer not in SIGNERS or (tier is not None and tier not in TIERS):
-        raise ValueError("signer or tier is not one of those allowed")
     if not item_references or from_organization == to_organization:
         raise ValueError("a release names its items and two organizations")
     payload: Payload = {
         "resourceType": "Consent",
         **({"id": id} if id is not None else {}),
-        "meta": {"profile": [PROFILE], "security": as_security(labels)},
-        "extension": [{"url": RELEASE_SIGNER, "valueCode": signer}],
+        "meta": {"profile": [PROFILE], "security": own_security("release-consent", labels)},
+        "extension": [release_signer(signer=signer)],
         "status": "active",
         "scope": concept(CONSENT_SCOPE, "patient-privacy"),
         "category": [concept(*pair) for pair in _CATEGORIES],
@@ -120,7 +124,7 @@ def release_consent(
         },
         "policy": [{"uri": policy_uri}],
         "provision": {
-            **({"extension": [{"url": RELEASE_TIER, "valueCode": tier}]} if tier is not None else {}),
+            **({"extension": [release_tier(tier=tier)]} if tier is not None else {}),
             "type": "permit",
             "period": {"start": dates.as_text(starts_on), "end": dates.as_text(ends_on)},
             "actor": [{"role": concept(*_RECIPIENT), "reference": reference(to_organization)}],
@@ -129,7 +133,7 @@ def release_consent(
             "data": [{"meaning": "instance", "reference": reference(item)} for item in item_references],
         },
     }
-    return r4.checked(payload)
+    return built(payload, SHAPE, rules)
 
 
 def discloser_of(payload: Payload) -> str:
@@ -162,13 +166,21 @@ def rules(payload: Payload, path: str, report: Report) -> None:
     signed, start = dates.first_moment(payload["dateTime"]), dates.first_moment(period["start"])
     end = dates.last_moment(period["end"])
     if signed > end:
-        report.add("business-rule", f"{path}.dateTime", "The release was signed after it ends.")
+        report.add("business-rule", f"{path}.dateTime", "The release is signed before it ends.")
     if (dates.first_moment(period["end"]) - min(signed, start)).days > LONGEST_DAYS:
         report.add("business-rule", f"{path}.provision.period", "A release lasts 90 days at most (R10).")
     if discloser_of(payload) == recipient_of(payload):
-        report.add("business-rule", f"{path}.provision.actor[0].reference", "Discloser and recipient are the same.")
+        report.add(
+            "business-rule",
+            f"{path}.provision.actor[0].reference",
+            "A release goes from one organization to another: the recipient is not the discloser.",
+        )
     if payload["performer"][0] != payload["patient"]:
-        report.add("business-rule", f"{path}.performer[0]", "The release is the patient's own.")
+        report.add(
+            "business-rule",
+            f"{path}.performer[0]",
+            "The release is the patient's own: performer is the reference in patient.",
+        )
     items = items_of(payload)
     if len(set(items)) != len(items):
         report.add("invariant", f"{path}.provision.data", "Each item may be named once.")
@@ -178,11 +190,21 @@ def rules(payload: Payload, path: str, report: Report) -> None:
 def _check_labels(payload: Payload, path: str, report: Report) -> None:
     categories = {(item["coding"][0]["system"], item["coding"][0]["code"]) for item in payload["category"]}
     if categories != set(_CATEGORIES):
-        report.add("code-invalid", f"{path}.category", "Both categories are required.")
+        report.add(
+            "code-invalid",
+            f"{path}.category",
+            f"Both categories are required: {' and '.join(shapes.codings(_CATEGORIES))}.",
+        )
     named = [(item["system"], item["code"]) for item in payload["provision"]["securityLabel"]]
     if (ACT_CODE, "SDV") not in named:
-        report.add("business-rule", f"{path}.provision.securityLabel", "The release names what it opens: SDV.")
+        report.add(
+            "business-rule",
+            f"{path}.provision.securityLabel",
+            "The release names what it opens: SDV of http://terminology.hl7.org/CodeSystem/v3-ActCode.",
+        )
     if sum(system == CONFIDENTIALITY for system, _ in named) != 1 or len(set(named)) != len(named):
         report.add(
-            "business-rule", f"{path}.provision.securityLabel", "The release names one level and each label once."
+            "business-rule",
+            f"{path}.provision.securityLabel",
+            "The release names exactly one confidentiality level, and each label once.",
         )

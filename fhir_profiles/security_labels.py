@@ -1,4 +1,4 @@
-"""Which security labels each resource carries, how received labels are raised, and what an envelope may show.
+"""Which security labels each resource carries, which are known, and what an envelope may show.
 
 Labels are compared by ``system`` and ``code`` alone, exactly (R4 ``Meta.security``). The label sets are assigned by
 workflow, never by a code list: a list of sensitive codes misses most of what discloses (LOINC 76501-6, Z69.11, Task).
@@ -6,8 +6,8 @@ workflow, never by a code list: a list of sensitive codes misses most of what di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from fhir_profiles.terminology import (
     ACT_CODE,
@@ -17,6 +17,8 @@ from fhir_profiles.terminology import (
     OBSERVATION_VALUE,
     Payload,
 )
+
+_Item = TypeVar("_Item")
 
 
 class Label(NamedTuple):
@@ -29,9 +31,13 @@ class Label(NamedTuple):
 LEVELS = ("U", "L", "M", "N", "R", "V")  # v3-Confidentiality, weakest first
 SENSITIVITIES = frozenset({"SDV", "SEX", "VIO", "MST", "ADOL"})  # what a release has to name one by one
 SDV = Label(ACT_CODE, "SDV")
+# What may be added to a disclosure when it is true. Said by a person, never derived from the kind of disclosure; VIO is
+# violence by an unrelated person, which stands only beside SDV.
+ADDITIONS = ("ADOL", "MST", "VIO", "SEX")
+REFRAINS = frozenset(Label(ACT_CODE, code) for code in ("NORDSCLCD", "NOREUSE", "NORELINK", "NOPAT"))
 REDACTED = Label(OBSERVATION_VALUE, "REDACTED")
 
-_REFRAINS = (Label(ACT_CODE, "NORDSCLCD"), Label(ACT_CODE, "NOREUSE"), Label(ACT_CODE, "PERSISTLABEL"))
+_KEPT = (Label(ACT_CODE, "NORDSCLCD"), Label(ACT_CODE, "NOREUSE"), Label(ACT_CODE, "PERSISTLABEL"))
 _TREAT, _COC = Label(ACT_REASON, "TREAT"), Label(ACT_REASON, "COC")
 _LOCIS, _CPLYCD = Label(ACT_CODE, "LOCIS"), Label(ACT_CODE, "CPLYCD")
 _PERSIST = Label(ACT_CODE, "PERSISTLABEL")
@@ -54,6 +60,8 @@ KNOWN: frozenset[Label] = frozenset(
     + [Label(ACT_REASON, code) for code in ("TREAT", "COC", "HPRGRP", "HTEST")]
     + [Label(OBSERVATION_VALUE, code) for code in (*_SOURCES, "AGGRED", "ANONYED", "REDACTED")]
 )
+
+_SENSITIVE = frozenset(Label(ACT_CODE, code) for code in SENSITIVITIES)
 
 # Labels we cannot honour while keeping a record with an audit copy: refused unless an agreement says otherwise.
 _CANNOT_KEEP = frozenset(Label(ACT_CODE, code) for code in ("DELAU", "NOPERSISTP", "NOCOLLECT"))
@@ -98,20 +106,28 @@ _PROFILE_OF_TYPE: Mapping[str, str] = {
 }
 
 
-def labels_for(profile_id: str, *, confidentiality: str = "V", source: str = "PATRPT") -> tuple[Label, ...]:
+def labels_for(
+    profile_id: str, *, confidentiality: str = "V", source: str = "PATRPT", also: Iterable[str] = ()
+) -> tuple[Label, ...]:
     """The exact label set of a new resource of this profile.
 
     ``confidentiality`` is "V", or "R" where the site's configuration says so; nothing patient-level goes below R.
-    ``source`` ("PATRPT" or "CLINAST") says who told it and matters for the disclosure only. KeyError for an unknown id.
+    ``source`` ("PATRPT" or "CLINAST") says who told it and matters for the disclosure only, as does ``also``, a choice
+    of ``ADDITIONS``. "individual-report" is a MeasureReport that is no summary: it is never exported. ValueError for
+    any other value and for an unknown profile.
     """
     if confidentiality not in {"V", "R"}:
         raise ValueError("confidentiality is V or R")
     if source not in _SOURCES:
         raise ValueError("source is PATRPT or CLINAST")
+    added = tuple(dict.fromkeys(also))
+    if not set(added) <= set(ADDITIONS) or (added and profile_id != "disclosure-observation"):
+        raise ValueError("only a disclosure has additional labels, and they are ADOL, MST, VIO and SEX")
     level = Label(CONFIDENTIALITY, confidentiality)
-    core = (level, SDV, *_REFRAINS)
+    core = (level, SDV, *_KEPT)
+    extra = tuple(Label(ACT_CODE, code) for code in added)
     sets: dict[str, tuple[Label, ...]] = {
-        "disclosure-observation": (*core, _TREAT, Label(OBSERVATION_VALUE, source)),
+        "disclosure-observation": (*core, _TREAT, Label(OBSERVATION_VALUE, source), *extra),
         "referral-service-request": (*core, _COC),
         "referral-task": (*core, _COC),
         "communication": (*core, _COC),
@@ -123,8 +139,13 @@ def labels_for(profile_id: str, *, confidentiality: str = "V", source: str = "PA
         "access-audit-event": (Label(CONFIDENTIALITY, "V"), SDV, _PERSIST),
         "referral-bundle": (level,),
         "program-measure-report": _AGGREGATE,
+        "individual-report": core,
     }
-    return () if profile_id in _PUBLIC else sets[profile_id]
+    if profile_id in _PUBLIC:
+        return ()
+    if profile_id not in sets:
+        raise ValueError("not a profile that has labels")
+    return sets[profile_id]
 
 
 _PUBLIC = frozenset(
@@ -137,6 +158,35 @@ _PUBLIC = frozenset(
         "capability-statement",
     }
 )
+# What carries this set and nothing more or less; on other records of ours more may be said.
+_EXACT = frozenset({"access-audit-event", "appointment-ehr-copy", "program-measure-report", "referral-bundle"})
+
+
+def provenance_labels(*label_sets: Iterable[Label]) -> tuple[Label, ...]:
+    """The labels of a record about items with these labels: the highest level, SDV if one has it, PERSISTLABEL."""
+    enforced = [enforced_of(labels) for labels in label_sets]
+    sensitive = any(SDV in labels for labels in enforced)
+    return (high_water_mark(enforced), *((SDV,) if sensitive else ()), _PERSIST)
+
+
+def own_security(profile_id: str, labels: Sequence[Label]) -> list[Payload]:
+    """``meta.security`` of a resource that we make. ValueError unless the set is that of the profile, each label once;
+    what else is true may be said beside it, in labels of the closed set."""
+    given = set(labels)
+    if len(given) != len(labels) or not given <= KNOWN or REDACTED in given:
+        raise ValueError("the labels are not known ones, each once")
+    levels = [label.code for label in labels if label.system == CONFIDENTIALITY]
+    if len(levels) != 1 or (profile_id != "program-measure-report" and levels[0] not in {"V", "R"}):
+        raise ValueError("the labels have one level, V or R")
+    expected = set(labels_for(profile_id, confidentiality=levels[0] if levels[0] == "R" else "V"))
+    if profile_id == "label-provenance":
+        expected.discard(SDV)  # it follows its target
+    lacking = expected - given
+    is_told_by_other = any(label.system == OBSERVATION_VALUE and label.code in _SOURCES for label in given)
+    lacking -= {Label(OBSERVATION_VALUE, code) for code in _SOURCES} if is_told_by_other else set()
+    if lacking or (profile_id in _EXACT and given != expected):
+        raise ValueError("the labels are not those of this profile")
+    return as_security(labels)
 
 
 def as_security(labels: Iterable[Label]) -> list[Payload]:
@@ -186,11 +236,17 @@ def is_spelling_known(label: Label) -> bool:
     return normal(label) in KNOWN | _CANNOT_KEEP
 
 
-def label_problems(payload: Payload, ours: Sequence[Label]) -> list[str]:
+def cannot_be_kept(labels: Iterable[Label]) -> bool:
+    """True when a label asks not to keep, not to collect, or not to audit: we could not honour it."""
+    return not _CANNOT_KEEP.isdisjoint(labels)
+
+
+def label_problems(payload: Payload, ours: Sequence[Label], *, may_forget: bool = False) -> list[str]:
     """Why these received labels cannot be accepted; empty when they can. No label at all is fine: we add ours.
 
     A level below ours, two levels, a label that forbids keeping a record, or the mark of a redacted view are
-    problems. Unknown labels are not: they are kept and enforced as very restricted.
+    problems. Unknown labels are not: they are kept and enforced as very restricted. ``may_forget``: an agreement
+    lets us keep what the sender asked not to keep.
     """
     raw = labels_of(payload)
     received = [normal(label) for label in raw]
@@ -201,11 +257,11 @@ def label_problems(payload: Payload, ours: Sequence[Label]) -> list[str]:
     if len(levels) > 1 or len(exact) > 1:
         problems.append("Exactly one confidentiality code is allowed.")
     if not levels.issubset(LEVELS):
-        problems.append("A confidentiality code is not one of the six levels.")
+        problems.append(f"A confidentiality code is one of the six levels: {', '.join(LEVELS)}.")
     if our_level is not None and any(_is_below(code, our_level) for code in levels):
-        problems.append("The confidentiality label is below the one required here.")
-    if _CANNOT_KEEP.intersection(received):
-        problems.append("A label asks not to keep what must be kept.")
+        problems.append(f"The confidentiality label is {our_level} or higher here.")
+    if not may_forget and cannot_be_kept(received):
+        problems.append("DELAU, NOPERSISTP and NOCOLLECT cannot be honoured here: the record must be kept.")
     if REDACTED in received:
         problems.append("A redacted view cannot be written back.")
     return problems
@@ -237,13 +293,19 @@ def missing_labels(payload: Payload, profile_id: str | None = None) -> tuple[Lab
 
     Without ``profile_id`` the resource type decides; a type we never store patient-level counts as a disclosure.
     """
-    chosen = profile_id or _PROFILE_OF_TYPE.get(str(payload.get("resourceType")), "referral-task")
     carried = labels_of(payload)
-    expected = labels_for(chosen)
+    expected = labels_for(profile_id or _profile_for(payload))
     missing = [label for label in expected if label not in carried and not _is_satisfied(label, carried)]
-    if expected and sum(label.system == CONFIDENTIALITY for label in carried) != 1:
+    if expected and sum(normal(label).system == CONFIDENTIALITY for label in carried) != 1:
         missing.insert(0, next(label for label in expected if label.system == CONFIDENTIALITY))
     return tuple(dict.fromkeys(missing))
+
+
+def _profile_for(payload: Payload) -> str:
+    kind = str(payload.get("resourceType"))
+    if kind == "MeasureReport" and payload.get("type") != "summary":
+        return "individual-report"
+    return _PROFILE_OF_TYPE.get(kind, "referral-task")
 
 
 def _is_satisfied(label: Label, carried: tuple[Label, ...]) -> bool:
@@ -260,42 +322,17 @@ def _is_level_at_least(label: Label, floor: str) -> bool:
     return label.system == CONFIDENTIALITY and label.code in LEVELS and not _is_below(label.code, floor)
 
 
-def import_labels(payload: Payload, profile_id: str, *, confidentiality: str = "V") -> Payload:
-    """A copy whose labels are raised to our set and never lowered; what was received stays beside, byte for byte.
-
-    Retired spellings keep their place and get today's code beside them. Only a weaker level is replaced, because
-    there may be one level only.
-    """
-    ours = labels_for(profile_id, confidentiality=confidentiality)
-    meta = dict(payload.get("meta") or {})
-    received = list(meta.get("security") or [])
-    kept = [item for item in received if not _is_replaced(_label(item), ours)]
-    carried = [_label(item) for item in kept]
-    has_level = any(label.system == CONFIDENTIALITY and label.code in LEVELS for label in carried)
-    wanted = [*map(normal, carried), *ours]
-    if has_level:
-        wanted = [label for label in wanted if label.system != CONFIDENTIALITY]
-    else:
-        strongest = max((label.code for label in wanted if label.system == CONFIDENTIALITY), key=_rank, default=None)
-        wanted = [label for label in wanted if label.system != CONFIDENTIALITY or label.code == strongest]
-    added = [label for label in dict.fromkeys(wanted) if label not in carried]
-    levels_first = sorted(added, key=lambda label: label.system != CONFIDENTIALITY)
-    meta["security"] = [*kept, *as_security(levels_first)]
-    return {**payload, "meta": meta}
-
-
-def _is_replaced(label: Label, ours: Sequence[Label]) -> bool:
-    our_level = next((mine.code for mine in ours if mine.system == CONFIDENTIALITY), None)
-    return label.system == CONFIDENTIALITY and our_level is not None and _is_below(label.code, our_level)
-
-
 def _rank(code: str) -> int:
     return LEVELS.index(code) if code in LEVELS else len(LEVELS)
 
 
 def enforced_labels(payload: Payload) -> tuple[Label, ...]:
     """The labels to enforce and to index by: the known ones, and V with SDV where anything is missing or unknown."""
-    carried = labels_of(payload)
+    return enforced_of(labels_of(payload))
+
+
+def enforced_of(carried: Iterable[Label]) -> tuple[Label, ...]:
+    """The same for a label set."""
     spelled = [normal(label) for label in carried]
     known = [label for label in dict.fromkeys(spelled) if label in KNOWN]
     levels = [label for label in known if label.system == CONFIDENTIALITY]
@@ -316,3 +353,20 @@ def high_water_mark(label_sets: Iterable[Iterable[Label]]) -> Label:
         level = max(codes, key=_rank, default="V")
         highest = max(highest, level if level in LEVELS else "V", key=_rank)
     return Label(CONFIDENTIALITY, highest)
+
+
+def filtered(
+    items: Iterable[_Item], *, is_shown: Callable[[_Item], bool], labels: Callable[[_Item], Iterable[Label]]
+) -> tuple[list[_Item], Label]:
+    """What may be shown of a page, and the mark of its envelope. Filtered first: a mark of the whole would tell that
+    something was taken out. Made for each page; never reused."""
+    shown = [item for item in items if is_shown(item)]
+    return shown, high_water_mark(labels(item) for item in shown)
+
+
+def inherited_labels(label_sets: Iterable[Iterable[Label]]) -> tuple[Label, ...]:
+    """The labels of a text, queue row, index or export made of items with these labels: the highest level and every
+    sensitivity. Unlike an envelope, it holds content."""
+    enforced = [enforced_of(labels) for labels in label_sets]
+    sensitivities = {label for labels in enforced for label in labels if label in _SENSITIVE}
+    return (high_water_mark(enforced), *sorted(sensitivities))

@@ -7,13 +7,13 @@ because the key itself is the sender's text. Shapes know no clock and no meaning
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fhir_profiles import dates
 from fhir_profiles.security_labels import Label, is_spelling_known
-from fhir_profiles.terminology import LAW_BASIS, SEC_LABEL_BASIS
+from fhir_profiles.terminology import LAW_BASIS, LAWS, SEC_LABEL_BASIS, B
 
 MAX_ISSUES = 50
 
@@ -99,6 +99,7 @@ class Record:
     def __init__(self, table: Mapping[str, Shape]) -> None:
         self.fields = {key.removesuffix("!"): shape for key, shape in table.items()}
         self.required = tuple(key[:-1] for key in table if key.endswith("!"))
+        self.unknown = f"An element that is not allowed here is present. Allowed: {', '.join(self.fields)}."
 
     def with_fields(self, table: Mapping[str, Shape]) -> Record:
         """The same record with some keys replaced or added."""
@@ -112,10 +113,10 @@ class Record:
             report.add("structure", path, "An object that is not empty is expected here.")
             return
         if any(key not in self.fields for key in value):
-            report.add("structure", path, "An element that is not allowed here is present.")
+            report.add("structure", path, self.unknown)
         for key in self.required:
             if key not in value:
-                report.add("required", _child(path, key), "This element is required.")
+                report.add("required", _child(path, key), f"The element {key} is required.")
         for key, item in value.items():
             shape = self.fields.get(key)
             if shape is not None:
@@ -139,7 +140,7 @@ class Many:
         if not isinstance(value, list):
             report.add("structure", path, "A list is expected here.")
         elif not self.low <= len(value) <= self.high:
-            report.add("structure", path, "The number of items is not allowed here.")
+            report.add("structure", path, items_expected(self.low, self.high))
         else:
             for position, item in enumerate(value):
                 self.shape.check(item, f"{path}[{position}]", report)
@@ -173,7 +174,7 @@ class Flag:
         if not isinstance(value, bool):
             report.add("structure", path, "A boolean is expected here.")
         elif self.only is not None and value is not self.only:
-            report.add("value", path, "This value is not allowed here.")
+            report.add("value", path, one_of(["true" if self.only else "false"], "value"))
 
 
 @dataclass(frozen=True)
@@ -188,12 +189,38 @@ class Whole:
         if isinstance(value, bool) or not isinstance(value, int):
             report.add("structure", path, "A whole number is expected here.")
         elif not self.low <= value <= self.high:
-            report.add("value", path, "This number is out of range.")
+            report.add("value", path, f"A whole number from {self.low} to {self.high} is expected here.")
+
+
+def one_of(allowed: Collection[str], noun: str = "code") -> str:
+    """The words of a value that is none of these, which are ours to name."""
+    listed = ", ".join(allowed)
+    return (
+        f"One of these {noun}s is expected here: {listed}."
+        if len(allowed) > 1
+        else f"The {noun} {listed} is expected here."
+    )
+
+
+def items_expected(low: int, high: int) -> str:
+    """The words of a list with too few or too many items. ``high`` -1: no upper bound."""
+    if high < 0:
+        return f"At least {low} items are expected here."
+    count = str(low) if low == high else f"{low} to {high}"
+    return f"The number of items is not allowed here. Allowed: {count}."
+
+
+def codings(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """(system, code) pairs as they are named in words, those of one system together."""
+    systems: dict[str, list[str]] = {}
+    for system, chosen in sorted(pairs):
+        systems.setdefault(system, []).append(chosen)
+    return [f"{' or '.join(codes)} of {system}" for system, codes in systems.items()]
 
 
 def code(*allowed: str) -> Text:
     """One of these codes, exactly."""
-    return Text(frozenset(allowed).__contains__, "This code is not one of those allowed here.", "code-invalid", allowed)
+    return Text(frozenset(allowed).__contains__, one_of(allowed), "code-invalid", allowed)
 
 
 def matching(pattern: re.Pattern[str], words: str) -> Text:
@@ -215,7 +242,7 @@ def line(most: int) -> Text:
     """One printable line of at most ``most`` characters; no control or bidirectional override characters."""
     return Text(
         lambda value: 0 < len(value) <= most and value == value.strip() and _is_printable(value),
-        "One short printable line is expected here.",
+        f"One printable line of at most {most} characters is expected here, without a space at its ends.",
     )
 
 
@@ -224,18 +251,22 @@ def _is_printable(value: str) -> bool:
     return bool(shown) and shown.isprintable()
 
 
-ID = matching(_ID, "A FHIR id is expected here.")
-URI = matching(_URI, "An absolute URI is expected here.")
-TOKEN = matching(_TOKEN, "A short token without spaces is expected here.")
+ID = matching(_ID, "A FHIR id is expected here: 1 to 64 letters, digits, hyphens and dots.")
+URI = matching(_URI, "An absolute URI of printable ASCII is expected here.")
+TOKEN = matching(_TOKEN, "A code without spaces is expected here: 1 to 64 letters, digits and . _ : / + - signs.")
 PLAIN_URI = matching(_PLAIN_URI, "A plain http, https or urn address is expected here, without query or fragment.")
-OPAQUE = matching(_OPAQUE, "A short opaque number without spaces is expected here.")
-DATE = Text(dates.is_date, "A full date is expected here.")
-DATE_TIME = Text(dates.is_date_time, "A full date, or a date with time and zone, is expected here.")
-INSTANT = Text(dates.is_instant, "A date with time and zone is expected here.")
-CLOCK_TIME = Text(dates.is_clock_time, "A time of day is expected here.")
+OPAQUE = matching(
+    _OPAQUE, "An opaque identifier is expected here: 1 to 64 letters, digits and . _ - signs, or a lower-case urn:uuid."
+)
+DATE = Text(dates.is_date, "A full date is expected here, such as 2026-10-01.")
+DATE_TIME = Text(
+    dates.is_date_time, "A full date, or a date with time and zone, is expected here, such as 2026-10-01T09:00:00Z."
+)
+INSTANT = Text(dates.is_instant, "A date with time and zone is expected here, such as 2026-10-01T09:00:00Z.")
+CLOCK_TIME = Text(dates.is_clock_time, "A time of day is expected here, such as 09:00:00.")
 FULL_URL = Text(
     lambda value: _URN_UUID.fullmatch(value) is not None or _ABSOLUTE.fullmatch(value) is not None,
-    "A urn:uuid or a base address with type and id is expected here.",
+    "A lower-case urn:uuid, or a base address followed by type and id, is expected here.",
 )
 
 
@@ -250,6 +281,7 @@ class Coded(Record):
     def __init__(self, allowed: frozenset[tuple[str, str]]) -> None:
         super().__init__({"system!": URI, "code!": TOKEN})
         self.allowed = allowed
+        self.words = one_of(codings(allowed), "coding")
 
     def check(self, value: Any, path: str, report: Report) -> None:
         """Its shape, then membership."""
@@ -258,7 +290,7 @@ class Coded(Record):
             return
         system, chosen = value.get("system"), value.get("code")
         if isinstance(system, str) and isinstance(chosen, str) and (system, chosen) not in self.allowed:
-            report.add("code-invalid", path, "This code is not one of those allowed here.")
+            report.add("code-invalid", path, self.words)
 
 
 def concept(*allowed: tuple[str, str]) -> Record:
@@ -279,7 +311,12 @@ class Reference(Record):
                 return match[1] in types
             return urn and _URN_UUID.fullmatch(value) is not None
 
-        super().__init__({"reference!": Text(accepts, "A reference of an allowed kind is expected here.")})
+        super().__init__({"reference!": Text(accepts, reference_expected(types))})
+
+
+def reference_expected(types: Iterable[str]) -> str:
+    """The words of a Reference that leads to none of these types."""
+    return f"A reference to {' or '.join(types)} is expected here."
 
 
 def reference(*types: str, urn: bool = True, absolute: bool = False) -> Record:
@@ -303,11 +340,12 @@ class Extensions:
             url.removesuffix("!"): record.with_fields({"url!": code(url.removesuffix("!"))})
             for url, record in table.items()
         }
+        self.unknown = f"This extension is not allowed here. Allowed: {', '.join(self.records)}."
 
     def check(self, value: Any, path: str, report: Report) -> None:
         """Each URL known, once unless it may repeat; the required ones present."""
         if not isinstance(value, list) or not 0 < len(value) <= 24:
-            report.add("structure", path, "A short list is expected here.")
+            report.add("structure", path, "A list of 1 to 24 extensions is expected here.")
             return
         seen: set[str] = set()
         for position, item in enumerate(value):
@@ -315,7 +353,7 @@ class Extensions:
             url = item.get("url") if isinstance(item, dict) else None
             record = self.records.get(url) if isinstance(url, str) else None
             if record is None or not isinstance(url, str):
-                report.add("extension", here, "This extension is not allowed here.")
+                report.add("extension", here, self.unknown)
                 continue
             if url in seen and url not in self.repeats:
                 report.add("structure", here, "This extension may appear once.")
@@ -323,7 +361,7 @@ class Extensions:
             record.check(item, here, report)
         for url in self.required:
             if url not in seen:
-                report.add("required", path, "A required extension is missing.")
+                report.add("required", path, f"The extension {url} is required.")
 
 
 @dataclass(frozen=True)
@@ -338,10 +376,12 @@ class ByType:
         if isinstance(kind, str) and kind in self.shapes:
             self.shapes[kind].check(value, path, report)
         else:
-            report.add("not-supported", path, "A resource of this type is not allowed here.")
+            listed = ", ".join(self.shapes)
+            report.add("not-supported", path, f"A resource of this type is not allowed here. Allowed: {listed}.")
 
 
-_LAWS = tuple((LAW_BASIS, law) for law in ("VAWA", "FVPSA", "VOCA"))
+KNOWN_LABELS = f"This label is not one of those known here: {B}/ValueSet/known-label lists them."
+_LAWS = tuple((LAW_BASIS, law) for law in LAWS)
 
 
 class _LabelCoding(Record):
@@ -355,7 +395,7 @@ class _LabelCoding(Record):
             return
         system, chosen = value.get("system"), value.get("code")
         if isinstance(system, str) and isinstance(chosen, str) and not is_spelling_known(Label(system, chosen)):
-            report.add("code-invalid", path, "This label is not one of those known here.")
+            report.add("code-invalid", path, KNOWN_LABELS)
 
 
 LABEL = _LabelCoding(
@@ -388,4 +428,4 @@ IDENTIFIER = Record({"system!": PLAIN_URI, "value!": OPAQUE})
 def check_period(period: dict[str, str], path: str, report: Report) -> None:
     """``per-1``: a period's start is not after its end. Both are present and well formed."""
     if dates.first_moment(period["start"]) > dates.last_moment(period["end"]):
-        report.add("invariant", path, "The start is after the end (per-1).")
+        report.add("invariant", path, "The start is not after the end (per-1).")

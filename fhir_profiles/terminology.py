@@ -17,6 +17,7 @@ REFERRAL_REASON = f"{B}/CodeSystem/referral-reason"
 REFERRAL_STATUS = f"{B}/CodeSystem/referral-status"
 REFERRAL_NEED = f"{B}/CodeSystem/referral-need"
 LAW_BASIS = f"{B}/CodeSystem/law-basis"
+LAWS = ("VAWA", "FVPSA", "VOCA")  # no HL7 code exists for them; a basis is told beside a label and opens nothing
 ID_TASK = f"{B}/id/task"
 ID_RELEASE = f"{B}/id/release"
 ID_BUNDLE = f"{B}/id/bundle"
@@ -25,6 +26,7 @@ ID_PARTNER = f"{B}/id/partner"
 ID_OBSERVATION = f"{B}/id/observation"
 POLICY_RELEASE_OUT = f"{B}/policy/release-out"
 POLICY_LABELS = f"{B}/policy/labels/1"
+MEASURE = f"{B}/Measure/program"
 
 # HL7 terminology, https://terminology.hl7.org
 THO = "http://terminology.hl7.org/CodeSystem"
@@ -39,6 +41,10 @@ CANCELLATION_REASON = f"{THO}/appointment-cancellation-reason"
 AUDIT_EVENT_TYPE = f"{THO}/audit-event-type"
 AUDIT_ENTITY_TYPE = f"{THO}/audit-entity-type"
 OBJECT_ROLE = f"{THO}/object-role"
+ROLE_CLASS = f"{THO}/v3-RoleClass"
+SECURITY_ROLE = f"{THO}/extra-security-role-type"
+PROVENANCE_PARTICIPANT = f"{THO}/provenance-participant-type"
+RECORD_LIFECYCLE = f"{THO}/iso-21089-lifecycle"
 SERVICE_TYPE = f"{THO}/service-type"
 ENDPOINT_CONNECTION_TYPE = f"{THO}/endpoint-connection-type"
 ENDPOINT_PAYLOAD_TYPE = f"{THO}/endpoint-payload-type"
@@ -49,6 +55,7 @@ ACT_US_PRIVACY_LAW = f"{THO}/v3-ActUSPrivacyLaw"
 # FHIR R4, https://hl7.org/fhir/R4
 TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
 RESTFUL_INTERACTION = "http://hl7.org/fhir/restful-interaction"
+RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
 ABSENT_REASONS = f"{THO}/data-absent-reason"  # the code system; below, the extension that carries its codes
 DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 UNITS = "http://unitsofmeasure.org"
@@ -66,9 +73,15 @@ CAPACITY_STATUS = f"{GRAVITY}/SDOHCC-ExtensionHealthcareServiceCapacityStatus"
 # DS4P 1.0.0, https://hl7.org/fhir/uv/security-label-ds4p
 DS4P = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition"
 SEC_LABEL_BASIS = f"{DS4P}/extension-sec-label-basis"
+SEC_LABEL_CLASSIFIER = f"{DS4P}/extension-sec-label-classifier"
+SEC_LABEL_RELATED_ARTIFACT = f"{DS4P}/extension-sec-label-related-artifact"
+SEC_DISPLAY = f"{DS4P}/extension-display"
+INLINE_SEC_LABEL = f"{DS4P}/extension-inline-sec-label"
 
 # IHE BALP, https://profiles.ihe.net/ITI/BALP
 BALP = "https://profiles.ihe.net/ITI/BALP"
+AUTHZ_SUBTYPE = f"{BALP}/CodeSystem/AuthZsubType"
+USER_AGENT_TYPES = f"{BALP}/CodeSystem/UserAgentTypes"
 
 # BSeR 2.0.0-ballot, https://hl7.org/fhir/us/bser
 BSER_BUSINESS_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"

@@ -144,12 +144,23 @@ def verify(context: click.Context, since: TextIO | None) -> None:
 
 
 @cli.command()
-@click.option("--format", "form", type=click.Choice(["text", "outcome", "jsonl"]), default="text", show_default=True)
-@click.option("--profile", help="Profile id or URL. Without it: the profile a resource claims, else FHIR R4 itself.")
-@click.argument("files", nargs=-1, required=True, type=click.File("rb"))
-def validate(form: str, profile: str | None, files: tuple[Any, ...]) -> None:
-    """Check FHIR resources, "-" for standard input. Exit 1 if any has an error; a value is never printed."""
-    from fhir_profiles.validation import examine
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "outcome", "jsonl"]),
+    default="text",
+    show_default=True,
+    help="For a person; an OperationOutcome in one line for each input, in their order; a JSON line for each input.",
+)
+@click.option("--profile", metavar="ID|URL", help="What to hold them to. Else: what each claims, or FHIR R4 itself.")
+@click.argument("files", metavar="FILE...|-", nargs=-1, required=True)
+def validate(form: str, profile: str | None, files: tuple[str, ...]) -> None:
+    """Check FHIR R4 resources in JSON; "-" is standard input.
+
+    Exit 1 if any has an error or cannot be read. Neither a value nor a key of the sender's own is ever printed.
+    docs/referral-by-fhir.md explains each message.
+    """
+    from fhir_profiles.validation import desk, examine
 
     if profile is not None:
         try:
@@ -157,12 +168,12 @@ def validate(form: str, profile: str | None, files: tuple[Any, ...]) -> None:
         except examine.UnknownProfileError:
             known = ", ".join(examine.profiles())
             raise click.UsageError(f"unknown profile; a FHIR R4 resource type, or one of: {known}") from None
-    has_error = False
+    is_right = True
     for file in files:
-        issues = examine.examine_bytes(file.read(), profile)
-        has_error = has_error or any(issue.severity in ("error", "fatal") for issue in issues)
-        click.echo(examine.as_text(file.name, issues, form))
-    sys.exit(1 if has_error else 0)
+        looked = desk.look_at_file(file, profile, sys.stdin.buffer)
+        is_right = is_right and looked.is_right
+        click.echo(desk.FORMS[form](file, looked))
+    sys.exit(0 if is_right else 1)
 
 
 @cli.command()

@@ -5,11 +5,19 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 
-from fhir_profiles.ig.changes import CONTACT, Change, add, drop, part, set_
+from fhir_profiles.ig.changes import CONTACT, Change, add, both, drop, part, set_
 from fhir_profiles.ig.invalid_records import WRONG_RECORDS
 from fhir_profiles.ig.invalid_referrals import WRONG_REFERRALS
 from fhir_profiles.ig.valid_examples import URN, valid
-from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY, OBSERVATION_VALUE, Payload
+from fhir_profiles.terminology import (
+    ACT_CODE,
+    AUDIT_ENTITY_TYPE,
+    CONFIDENTIALITY,
+    OBJECT_ROLE,
+    OBSERVATION_VALUE,
+    RESTFUL_INTERACTION,
+    Payload,
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,103 @@ _RULES: list[tuple[str, str, str, str, str, str, Change]] = [
         "Task.identifier",
         "Each identifier stands once.",
         lambda p: p["identifier"].append(deepcopy(p["identifier"][0])),
+    ),
+    (
+        "wae-2",
+        "access-audit-event",
+        "AuditEvent-decision-permitted.json",
+        "subtype-of-an-access",
+        "AuditEvent.subtype[0]",
+        "The subtype belongs to the type.",
+        set_("subtype", 0, to={"system": RESTFUL_INTERACTION, "code": "read"}),
+    ),
+    (
+        "wae-3",
+        "access-audit-event",
+        "AuditEvent-decision-permitted.json",
+        "no-organization",
+        "AuditEvent.agent",
+        "A decision names the organization of who asked.",
+        drop("agent", 2),
+    ),
+    (
+        "wae-4",
+        "access-audit-event",
+        "AuditEvent-decision-permitted.json",
+        "item-in-a-decision",
+        "AuditEvent.entity",
+        "BALP closes the entities of a decision: the item stands on the access.",
+        add(
+            "entity",
+            item={
+                "what": {"reference": "Task/t1"},
+                "type": {"system": AUDIT_ENTITY_TYPE, "code": "2"},
+                "role": {"system": OBJECT_ROLE, "code": "4"},
+            },
+        ),
+    ),
+    (
+        "wae-4",
+        "access-audit-event",
+        "AuditEvent-disclosure-sent.json",
+        "disclosure-without-release",
+        "AuditEvent.entity",
+        "A disclosure names its release.",
+        drop("entity", 2),
+    ),
+    (
+        "wae-5",
+        "access-audit-event",
+        "AuditEvent-disclosure-sent.json",
+        "nobody-asks",
+        "AuditEvent.agent",
+        "One agent asks, for a purpose.",
+        both(drop("agent", 0, "purposeOfUse"), set_("agent", 0, "requestor", to=False)),
+    ),
+    (
+        "wae-6",
+        "access-audit-event",
+        "AuditEvent-disclosure-received.json",
+        "recorded-by-another",
+        "AuditEvent.source.observer",
+        "The recipient records what it received.",
+        set_("source", "observer", "reference", to="Device/other"),
+    ),
+    (
+        "wae-7",
+        "access-audit-event",
+        "AuditEvent-access-read.json",
+        "balp-of-a-refusal",
+        "AuditEvent.meta.profile",
+        "BALP's PatientRead is a success.",
+        set_("outcome", to="8"),
+    ),
+    (
+        "wlp-4",
+        "label-provenance",
+        "Provenance-label-lowered.json",
+        "lowered-by-one",
+        "Provenance.agent",
+        "Nobody lowers a label alone.",
+        drop("agent", 1),
+    ),
+    (
+        "wlp-5",
+        "label-provenance",
+        "Provenance-label-lowered.json",
+        "lowered-without-request",
+        "Provenance.entity",
+        "A label is lowered on the survivor's recorded request.",
+        drop("entity", 1),
+    ),
+    (
+        "wmr-3",
+        "program-measure-report",
+        "MeasureReport-counts-of-september.json",
+        "one-name-twice",
+        "MeasureReport.group",
+        "Each count has a name of its own.",
+        set_("group", 1, "code", "text", to="Referrals offered"),
     ),
     (
         "wap-2",

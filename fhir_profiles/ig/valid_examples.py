@@ -6,17 +6,25 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
-from fhir_profiles.access_audit_event import DENIED, access_audit_event
+from fhir_profiles.access_audit_event import (
+    DENIED,
+    INTERACTIONS,
+    PERMITTED,
+    access_audit_event,
+    access_decision_event,
+    disclosure_event,
+)
+from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
 from fhir_profiles.disclosure_observation import KINDS, disclosure_observation
-from fhir_profiles.label_provenance import label_provenance
+from fhir_profiles.label_changes import LabelledItem, lower_labels, raise_labels, remove_sensitivity
 from fhir_profiles.partner_endpoint import partner_endpoint
 from fhir_profiles.partner_organization import partner_organization
 from fhir_profiles.partner_service import partner_service
 from fhir_profiles.partnership_mou import partnership_mou
+from fhir_profiles.program_measure_report import program_measure_report
 from fhir_profiles.proposed_appointment import (
     booked_appointment,
     cancelled_appointment,
-    ehr_appointment_copy,
     proposed_appointment,
 )
 from fhir_profiles.referral_bundle import referral_bundle
@@ -26,8 +34,8 @@ from fhir_profiles.referral_service_request import referral_service_request
 from fhir_profiles.referral_task import appointment_output, referral_task, status_reason
 from fhir_profiles.release_consent import release_consent
 from fhir_profiles.safe_contact import Hours, safe_contact
-from fhir_profiles.security_labels import as_security, labels_for
-from fhir_profiles.terminology import DATA_ABSENT_REASON, ID_TASK, POLICY_RELEASE_OUT, B, Payload, profile
+from fhir_profiles.security_labels import labels_for
+from fhir_profiles.terminology import ID_TASK, POLICY_RELEASE_OUT, B, Payload
 
 SIGNED, ENDS = date(2026, 10, 1), date(2026, 10, 31)
 OPENS = datetime(2026, 10, 2, 13, tzinfo=UTC)
@@ -63,7 +71,9 @@ def _patient(id_: str | None, value: str = "x-81") -> Payload:
     return {**made, "meta": {"profile": [PATIENT_PROFILE], **made["meta"]}}
 
 
-def _request(id_: str | None, patient: str, consent: str, asker: str, performer: str, contact: Payload) -> Payload:
+def _request(
+    id_: str | None, patient: str, consent: str, asker: str, performer: str, contact: Payload, **more: Any
+) -> Payload:
     return referral_service_request(
         labels=labels_for("referral-service-request"),
         id=id_,
@@ -74,6 +84,7 @@ def _request(id_: str | None, patient: str, consent: str, asker: str, performer:
         safe_contact=contact,
         authored_at=SIGNED,
         needs=["medical-visit", "transport"],
+        **more,
     )
 
 
@@ -188,7 +199,8 @@ def _requests() -> Iterator[tuple[str, Payload]]:
         "request-on-site": _contact("on-site", at=OPENS),
     }
     for id_, contact in contacts.items():
-        yield "referral-service-request", _request(id_, "Patient/p1", "Consent/c1", CLINIC, PROGRAM, contact)
+        more = {"priority": "urgent"} if id_ == "request-on-site" else {}
+        yield "referral-service-request", _request(id_, "Patient/p1", "Consent/c1", CLINIC, PROGRAM, contact, **more)
 
 
 def _releases() -> Iterator[tuple[str, Payload]]:
@@ -214,7 +226,13 @@ def _visits() -> Iterator[tuple[str, Payload]]:
     booked = booked_appointment(proposed, OPENS, OPENS.replace(minute=30))
     yield "proposed-appointment", _with_id(booked, "visit-booked")
     yield "proposed-appointment", _with_id(cancelled_appointment(proposed, "prov"), "visit-cancelled")
-    copy = ehr_appointment_copy(OPENS, OPENS.replace(minute=30), SERVICE, "Patient/p1")
+    copy = appointment_ehr_copy(
+        labels=labels_for("appointment-ehr-copy"),
+        start=OPENS,
+        end=OPENS.replace(minute=30),
+        service_reference=SERVICE,
+        patient_reference="Patient/p1",
+    )
     yield "appointment-ehr-copy", _with_id(copy, "visit-in-the-schedule")
 
 
@@ -244,54 +262,91 @@ def _directory() -> Iterator[tuple[str, Payload]]:
 
 
 def _records() -> Iterator[tuple[str, Payload]]:
-    touched = [("Task/t1/_history/2", labels_for("referral-task"))]
-    for id_, interaction, outcome in (("access-read", "read", "0"), ("access-denied", "search", DENIED)):
+    for id_, made in (*_accesses(), *_decisions(), *_exchanges()):
+        yield "access-audit-event", _with_id(made, id_)
+    for id_, made in _label_changes():
+        yield "label-provenance", _with_id(made, id_)
+    counts = program_measure_report(
+        labels=labels_for("program-measure-report"),
+        id="counts-of-september",
+        starts_on=date(2026, 9, 1),
+        ends_on=date(2026, 9, 30),
+        counts=[("Referrals offered", 42), ("Next clinic day met", None)],
+    )
+    yield "program-measure-report", counts
+
+
+_TOUCHED = [("Task/t1/_history/2", labels_for("referral-task"))]
+_AUDITED = labels_for("access-audit-event")
+
+
+def _accesses() -> Iterator[tuple[str, Payload]]:
+    for interaction in INTERACTIONS:
+        is_denied = interaction == "search"
         made = access_audit_event(
-            labels=labels_for("access-audit-event"),
+            labels=_AUDITED,
             interaction=interaction,
             recorded_at=OPENS,
             requester_reference="PractitionerRole/r1",
             purpose="COC",
-            entities=touched,
-            patient_reference="Patient/p1" if outcome != DENIED else None,
-            outcome=outcome,
+            entities=_TOUCHED,
+            patient_reference=None if is_denied else "Patient/p1",
+            outcome=DENIED if is_denied else PERMITTED,
         )
-        yield "access-audit-event", _with_id(made, id_)
-    for id_, change, before in (
-        ("label-raised", "UPGRDLABEL", "Observation/o1/_history/1"),
-        ("label-lowered", "DOWNGRDLABEL", "Observation/o1/_history/2"),
+        yield "access-denied" if is_denied else f"access-{interaction}", made
+
+
+def _decisions() -> Iterator[tuple[str, Payload]]:
+    for id_, outcome, consents in (
+        ("decision-permitted", PERMITTED, ["Consent/c1"]),
+        ("decision-denied", DENIED, ["Consent/c1"]),
+        ("decision-by-role", PERMITTED, []),
     ):
-        made = label_provenance(
-            labels=labels_for("label-provenance"),
-            target_version=f"Observation/o1/_history/{int(before[-1]) + 1}",
-            previous_version=before,
+        made = access_decision_event(
+            labels=_AUDITED,
             recorded_at=OPENS,
-            change=change,
-            agent_reference="Device/labeler" if change == "UPGRDLABEL" else "Practitioner/officer",
-            consent_reference="Consent/c1" if change == "DOWNGRDLABEL" else None,
+            requester_reference="PractitionerRole/r1",
+            organization_reference=CLINIC,
+            purpose="COC",
+            outcome=outcome,
+            patient_reference="Patient/p1",
+            consent_references=consents,
+            token_id="b7d1" if consents else None,
         )
-        yield "label-provenance", _with_id(made, id_)
-    yield "program-measure-report", _counts()
+        yield id_, made
 
 
-def _counts() -> Payload:
-    masked = [{"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "masked"}]}]
-    return {
-        "resourceType": "MeasureReport",
-        "id": "counts-of-september",
-        "meta": {
-            "profile": [profile("program-measure-report")],
-            "security": as_security(labels_for("program-measure-report")),
-        },
-        "status": "complete",
-        "type": "summary",
-        "measure": f"{B}/Measure/program",
-        "period": {"start": "2026-09-01", "end": "2026-09-30"},
-        "group": [
-            {"code": {"text": "Referrals offered"}, "population": [{"count": 42}]},
-            {"code": {"text": "Next clinic day met"}, "population": masked},
-        ],
+def _exchanges() -> Iterator[tuple[str, Payload]]:
+    for id_, is_sent in (("disclosure-sent", True), ("disclosure-received", False)):
+        made = disclosure_event(
+            labels=_AUDITED,
+            is_sent=is_sent,
+            recorded_at=OPENS,
+            partner_reference=PROGRAM,
+            partner_address=BASES["inbound"],
+            purpose="COC",
+            patient_reference="Patient/p1",
+            entities=_TOUCHED,
+            consent_references=["Consent/c1"],
+        )
+        yield id_, made
+
+
+def _label_changes() -> Iterator[tuple[str, Payload]]:
+    item = LabelledItem("Observation/o1", 1, labels_for("disclosure-observation", confidentiality="R"))
+    raised = raise_labels(item, role="clinician", agent_reference="Practitioner/d1", recorded_at=OPENS, level="V")
+    yield "label-raised", raised.provenance
+    people: Any = {
+        "role": "privacy-officer",
+        "officer_reference": "Practitioner/po",
+        "second_reference": "Practitioner/d1",
     }
+    lowered = lower_labels(
+        raised.item, **people, request_reference="Communication/q1", recorded_at=OPENS, to_restricted=True
+    )
+    yield "label-lowered", lowered.provenance
+    removed = remove_sensitivity(raised.item, **people, status="entered-in-error", recorded_at=OPENS)
+    yield "label-removed", removed.provenance
 
 
 def valid() -> dict[str, tuple[str, Payload]]:

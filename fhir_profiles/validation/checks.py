@@ -6,19 +6,37 @@ same test. A key that no definition knows is reported at its parent and never na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_profiles.shapes import Report
+from fhir_profiles.shapes import Report, items_expected, one_of, reference_expected
 from fhir_profiles.validation import primitives, references
 from fhir_profiles.validation.invariants import Invariant
 from fhir_profiles.validation.slices import Slicing
 
 Json = dict[str, Any]
-NOT_KNOWN = "An element that is not allowed here is present."
-MISSING = "This element is required."
-NOT_AMONG = "This code is not one of those allowed here."
+NOT_KNOWN = "An element that FHIR R4 or the profile does not allow here is present."
+NO_LIST = "A list that is not empty is expected here."
+_FEW = 16  # as many codes are named; of more, only the value set
+
+
+def not_among(codes: Collection[str], value_set: str) -> str:
+    """The words of a code outside a required value set."""
+    if len(codes) <= _FEW:
+        return one_of(sorted(codes))
+    return f"A code of the value set {value_set} is expected here."
+
+
+def broken(key: str, human: str) -> str:
+    """The words of a broken invariant: what it asks for, as whoever published it says it. They end in its key."""
+    return f"A rule is broken: {human.strip().rstrip('.')} ({key})."
+
+
+def spelled(wanted: Any) -> str:
+    """A fixed value or a pattern of a profile, as it would stand in JSON."""
+    return wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False)
 
 
 @dataclass(slots=True)
@@ -50,7 +68,7 @@ class Child:
         """Check ``_key``, what is said about primitive values: each object; an id alone needs a value (ele-1)."""
         values, about = parent.get(key[1:]), parent[key]
         if self.is_list and (not isinstance(about, list) or not about):
-            scope.report.add("structure", f"{path}.{self.name}", "A list that is not empty is expected here.")
+            scope.report.add("structure", f"{path}.{self.name}", NO_LIST)
             return
         for position, item in enumerate(about if self.is_list else [about]):
             here = f"{path}.{self.name}[{position}]" if self.is_list else f"{path}.{self.name}"
@@ -61,7 +79,7 @@ class Child:
             if item is None and self.is_list:
                 continue
             if value is None and isinstance(item, dict) and item.keys() == {"id"}:
-                scope.report.add("invariant", here, "A rule of this element is broken (ele-1).")
+                scope.report.add("invariant", here, broken("ele-1", "an element has a value or children"))
             self.check(item, here, scope)
 
     def look(self, parent: Json, key: str, path: str, scope: Scope) -> None:
@@ -71,10 +89,10 @@ class Child:
             self.check(value, here, scope)
             return
         if not isinstance(value, list) or not value:
-            report.add("structure", here, "A list that is not empty is expected here.")
+            report.add("structure", here, NO_LIST)
             return
         if len(value) < self.low or (0 <= self.high < len(value)):
-            report.add("structure", here, "The number of items is not allowed here.")
+            report.add("structure", here, items_expected(self.low, self.high))
         beside = parent.get(f"_{key}") if self.is_primitive else None
         slicing = self.slicing
         counts = slicing.counts() if slicing is not None else []
@@ -98,6 +116,8 @@ class Record:
     required: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     choices: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     invariants: list[tuple[str, Invariant]] = field(default_factory=list)
+    forbidden: set[str] = field(default_factory=set)  # what a closed shape would allow and the profile does not
+    human: Mapping[str, str] = field(default_factory=dict)
     is_resource: bool = False
     is_closed: bool = False
 
@@ -114,19 +134,19 @@ class Record:
                 child.look(value, key, path, scope)
             elif key[:1] == "_" and key in self.beside:
                 self.beside[key].look_beside(value, key, path, scope)
-            elif not (self.is_closed or (self.is_resource and key == "resourceType")):
+            elif key in self.forbidden or not (self.is_closed or (self.is_resource and key == "resourceType")):
                 is_unknown = True
         if is_unknown:
             report.add("structure", path, NOT_KNOWN)
         for name, keys in self.required:
             if not any(key in value for key in keys):
-                report.add("required", f"{path}.{name}", MISSING)
+                report.add("required", f"{path}.{name}", f"The element {name} is required.")
         for name, keys_of_choice in self.choices:
             if len(keys_of_choice.intersection(value)) > 1:
-                report.add("structure", f"{path}.{name}", "Only one of the kinds of value may be given.")
+                report.add("structure", f"{path}.{name}", f"Only one kind of {name}[x] may be given.")
         for key, holds in self.invariants:
             if not holds(value, scope.resource, scope.root):
-                report.add("invariant", path, f"A rule of this element is broken ({key}).")
+                report.add("invariant", path, broken(key, self.human.get(key, "see its definition")))
 
 
 @dataclass(slots=True)
@@ -147,6 +167,7 @@ class Primitive:
 
     code: str
     codes: frozenset[str] | None
+    words: str = ""
 
     def __call__(self, value: Any, path: str, scope: Scope) -> None:
         """Its JSON kind, its form, its value set."""
@@ -154,9 +175,9 @@ class Primitive:
         if not primitives.is_kind(kind, value):
             scope.report.add("structure", path, primitives.WORDS[kind])
         elif not accepts(value):
-            scope.report.add("value", path, f"This is not a valid value of the type {self.code}.")
+            scope.report.add("value", path, f"A valid {self.code} is expected here.")
         elif self.codes is not None and value not in self.codes:
-            scope.report.add("code-invalid", path, NOT_AMONG)
+            scope.report.add("code-invalid", path, self.words)
 
     def holds(self, value: Any, _: Scope) -> bool:
         """The same, in short."""
@@ -170,11 +191,12 @@ class InvariantCheck:
 
     key: str
     invariant: Invariant
+    human: str
 
     def __call__(self, value: Any, path: str, scope: Scope) -> None:
         """A value that is no object is reported by its type."""
         if not self.holds(value, scope):
-            scope.report.add("invariant", path, f"A rule of this element is broken ({self.key}).")
+            scope.report.add("invariant", path, broken(self.key, self.human))
 
     def holds(self, value: Any, scope: Scope) -> bool:
         """The same, in short."""
@@ -191,7 +213,9 @@ class ValueCheck:
     def __call__(self, value: Any, path: str, scope: Scope) -> None:
         """Equal, or at least what the pattern names."""
         if not self.test(value, self.wanted):
-            scope.report.add("value", path, "This is not the value that the profile fixes.")
+            scope.report.add(
+                "value", path, f"The value that the profile fixes is expected here: {spelled(self.wanted)}."
+            )
 
     def holds(self, value: Any, _: Scope) -> bool:
         """The same, in short."""
@@ -207,7 +231,7 @@ class TargetCheck:
     def __call__(self, value: Any, path: str, scope: Scope) -> None:
         """Reported at the reference's own text."""
         if not self.holds(value, scope):
-            scope.report.add("value", f"{path}.reference", "A reference of an allowed kind is expected here.")
+            scope.report.add("value", f"{path}.reference", reference_expected(sorted(self.types)))
 
     def holds(self, value: Any, scope: Scope) -> bool:
         """The same, in short. What names no type cannot be judged here."""
@@ -225,11 +249,12 @@ class CodedCheck:
     pairs: frozenset[tuple[str, str]]
     codes: frozenset[str]
     is_concept: bool
+    value_set: str
 
     def __call__(self, value: Any, path: str, scope: Scope) -> None:
         """A concept needs one coding of the set."""
         if not self.holds(value, scope):
-            scope.report.add("code-invalid", path, NOT_AMONG)
+            scope.report.add("code-invalid", path, not_among(self.codes, self.value_set))
 
     def holds(self, value: Any, _: Scope) -> bool:
         """The same, in short. Another JSON kind is reported by its type."""
@@ -270,6 +295,7 @@ class ByKind:
         kind = value.get("resourceType") if isinstance(value, dict) else None
         record = self.records.get(kind) if isinstance(kind, str) else None
         if record is not None:
-            record(value, path, Scope(scope.report, value, value, scope.entries))
+            known = references.container(value)
+            record(value, path, Scope(scope.report, known, known, scope.entries))
         elif self.is_strict:
-            scope.report.add("structure", path, "A resource of another type is expected here.")
+            scope.report.add("structure", path, one_of(sorted(self.records), "type"))

@@ -28,6 +28,7 @@ from fhir_profiles.validation.checks import (
     Scope,
     TargetCheck,
     ValueCheck,
+    not_among,
 )
 from fhir_profiles.validation.invariants import NATIVE, Invariant
 from fhir_profiles.validation.own_invariants import BY_RULES, OURS
@@ -36,8 +37,8 @@ from fhir_profiles.validation.tree import nodes
 
 Json = dict[str, Any]
 DATA = Path(__file__).parent / "definitions.json"
-# ele-1 is added to every object; a narrative is checked by its type; ppc-2 to ppc-5 cannot be broken (see ``NATIVE``).
-_SAID_ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2", "ppc-2", "ppc-3", "ppc-4", "ppc-5"})
+# ele-1 is added to every object; a narrative is checked by its type.
+_SAID_ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2"})
 
 
 class Definitions:
@@ -51,6 +52,7 @@ class Definitions:
         self._records: dict[str, Record] = {}
         self._by_url = {item["url"]: name for name, item in self.types.items()}
         self.more_invariants: dict[str, Invariant] = dict(OURS)
+        self.human = {key: human for key, (human, *_) in self.expressions.items()}
 
     def unchecked(self) -> frozenset[str]:
         """The keys of the invariants that nothing here can read."""
@@ -83,7 +85,7 @@ class Definitions:
         found = self._records.get(name)
         if found is None:
             definition = self.types[name]
-            found = self._records[name] = Record(is_resource=definition["kind"] == "resource")
+            found = self._records[name] = Record(human=self.human, is_resource=definition["kind"] == "resource")
             self._fill(found, definition["tree"], definition["tree"])
             if found.is_resource and "id" in found.keys:
                 found.keys["id"].check = self._primitive("id", {})
@@ -93,7 +95,7 @@ class Definitions:
         """The check of a type or profile inside a closed shape: what the shape does not list is not looked at."""
         name = self._by_url.get(name.partition("|")[0], name)
         definition = self.types[name]
-        made = Record(is_resource=definition["kind"] == "resource", is_closed=True)
+        made = Record(human=self.human, is_resource=definition["kind"] == "resource", is_closed=True)
         self._fill(made, definition["tree"], definition["tree"], shape)
         if made.is_resource and "id" in made.keys:
             made.keys["id"].check = self._primitive("id", {})
@@ -113,15 +115,16 @@ class Definitions:
             self._add(record, child, root, shape)
 
     def _add(self, record: Record, node: Json, root: Json, shape: shapes.Record | None) -> None:
-        high = node.get("max", 1)
-        if high == 0:
-            return
         name = node["n"]
         if node.get("x"):
             kinds = {f"{name}{code[:1].upper()}{code[1:]}": [[code, targets]] for code, targets in node["t"]}
-            record.choices.append((name, frozenset(kinds)))
         else:
             kinds = {name: node.get("t", [])}
+        if node.get("max", 1) == 0:
+            record.forbidden.update(kinds.keys() & shape.fields.keys() if shape is not None else ())
+            return
+        if node.get("x"):
+            record.choices.append((name, frozenset(kinds)))
         slices = {} if not node.get("x") else node.get("s", {}).get("slices", {})
         for key, types in kinds.items():
             if shape is not None and key not in shape.fields:
@@ -168,7 +171,7 @@ class Definitions:
         elif code == "Resource":
             checks.append(self._entry(shape) if isinstance(shape, shapes.ByType) else self._resource(node["n"]))
         elif "k" in node:
-            record = Record(is_closed=closed is not None)
+            record = Record(human=self.human, is_closed=closed is not None)
             self._fill(record, node, root, closed)
             if code in self.types and "tree" in self.types[code]:
                 kept = {key for key, _ in record.invariants}
@@ -200,7 +203,11 @@ class Definitions:
     def _own_invariants(self, node: Json, code: str) -> list[Check]:
         known = {key for key, _ in self.record(code).invariants} | {"txt-1", "txt-2", "ele-1"}
         natives = {**NATIVE, **self.more_invariants}
-        return [InvariantCheck(key, natives[key]) for key in node.get("c", ()) if key not in known and key in natives]
+        return [
+            InvariantCheck(key, natives[key], self.human[key])
+            for key in node.get("c", ())
+            if key not in known and key in natives
+        ]
 
     def _referred(self, place: str, root: Json) -> Check:
         target = root
@@ -210,7 +217,7 @@ class Definitions:
 
         def check(value: Any, path: str, scope: Scope) -> None:
             if not made:  # on first use, because a content reference may lead to an element that encloses it
-                record = Record()
+                record = Record(human=self.human)
                 self._fill(record, target, root)
                 made.append(record)
             made[0](value, path, scope)
@@ -222,7 +229,8 @@ class Definitions:
         return str(self.types[known]["type"]) if known is not None else url.rpartition("/")[2]
 
     def _primitive(self, code: str, node: Json) -> Primitive:
-        return Primitive(code, self._codes(node["b"]) if "b" in node and code == "code" else None)
+        codes = self._codes(node["b"]) if "b" in node and code == "code" else None
+        return Primitive(code, codes, "" if codes is None else not_among(codes, node["b"]))
 
     def _codes(self, url: str) -> frozenset[str] | None:
         expanded = self.value_sets.get(url)
@@ -233,7 +241,7 @@ class Definitions:
         if expanded is None:
             return []
         pairs = frozenset((system, item) for system, codes in expanded.items() for item in codes)
-        return [CodedCheck(pairs, frozenset(item for _, item in pairs), code == "CodeableConcept")]
+        return [CodedCheck(pairs, frozenset(item for _, item in pairs), code == "CodeableConcept", url)]
 
     def _extensions(self, shape: shapes.Extensions) -> ByUrl:
         records = shape.records.items()
@@ -253,8 +261,9 @@ class Definitions:
             if not isinstance(kind, str) or kind not in self.resources:
                 scope.report.add("structure", path, "A FHIR R4 resource is expected here.")
             elif self.types.get(kind, {}).get("kind") == "resource":
-                root = scope.root if is_contained else value
-                self.record(kind)(value, path, Scope(scope.report, value, root, scope.entries))
+                inner = references.container(value)
+                root = scope.root if is_contained else inner
+                self.record(kind)(value, path, Scope(scope.report, inner, root, scope.entries))
             else:
                 scope.report.note(path, "This resource type is not known here and was not checked.")
 
@@ -285,7 +294,8 @@ class Definitions:
 
     def check(self, payload: Json, name: str, report: Report, path: str) -> None:
         """Report what is wrong with a resource as this type or profile."""
-        self.record(name)(payload, path, Scope(report, payload, payload, references.entries_of(payload)))
+        known = references.container(payload)
+        self.record(name)(payload, path, Scope(report, known, known, references.entries_of(payload)))
 
 
 def _profile_in(shape: shapes.Record, has: Callable[[str], bool]) -> str | None:

@@ -2,22 +2,20 @@
 
 The doors use ``validate`` with a profile of ours. Here a resource may also be held to base R4 or to the profile that it
 claims, and information issues say what stayed open: codes of LOINC, SNOMED CT and UCUM, media types and languages,
-whose lists are not ours to carry. They are never errors.
+whose lists are not ours to carry, and claims of profiles that nobody here knows. They are never errors.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from fhir_profiles.operation_outcome import operation_outcome
 from fhir_profiles.security_labels import label_problems
-from fhir_profiles.shapes import Issue, Report
+from fhir_profiles.shapes import MAX_ISSUES, Issue, Report
 from fhir_profiles.terminology import B, Payload, profile
-from fhir_profiles.validation import compiler, fhirpath, gate, snapshots
+from fhir_profiles.validation import compiler, fhirpath, gate, references, snapshots, unreadable
 from fhir_profiles.validation.limits import LimitError, parse
 
 _OPEN_SYSTEMS = {
@@ -29,11 +27,46 @@ _OPEN_KEYS = {
     "contentType": "Media types (BCP 13) are not checked against a list.",
     "language": "Languages (BCP 47) are not checked against a list.",
 }
+NO_RESOURCE = "No FHIR resource: the element resourceType is required."
+NOT_R4 = "This resource type is not one of FHIR R4 (4.0.1)."
+NOT_HERE = "The definition of this type is not installed here."
+LOOKS_LIKE_R5 = "Some elements here are of FHIR R5; what is read is R4 (4.0.1)."
+CLAIM_UNKNOWN = "The profile claimed here is not known and was not checked."
+ONLY_THE_FIRST = f"More may be wrong: only the first {MAX_ISSUES} errors are told."
 _MOST = 50
+# Elements that R5 has at the root of these types and R4 has not.
+_OF_R5 = {
+    "Appointment": "account cancellationDate cancellationReason class note previousAppointment reason recurrenceId "
+    "recurrenceTemplate subject virtualService",
+    "AuditEvent": "authorization basedOn category code encounter patient severity",
+    "Bundle": "issues",
+    "Consent": "controller date decision grantee grantor manager period policyBasis policyText regulatoryBasis subject",
+    "Endpoint": "environmentType payload",
+    "HealthcareService": "availability contact offeredIn",
+    "Observation": "bodyStructure instantiatesCanonical instantiatesReference triggeredBy",
+    "Organization": "description qualification",
+    "OrganizationAffiliation": "contact",
+    "Provenance": "authorization basedOn encounter patient",
+    "ServiceRequest": "bodyStructure focus reason",
+    "Task": "doNotPerform requestedPerformer requestedPeriod",
+}
 
 
 class UnknownProfileError(ValueError):
     """Nobody here knows this profile."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found, errors first, and the id of what it was held to; "" where nothing could be read."""
+
+    issues: tuple[Issue, ...]
+    held_to: str
+
+    @property
+    def is_right(self) -> bool:
+        """True without an error."""
+        return not any(issue.severity in ("error", "fatal") for issue in self.issues)
 
 
 def profiles() -> tuple[str, ...]:
@@ -61,58 +94,141 @@ def profile_id(name: str) -> str:
 
 def examine(payload: Payload, name: str | None = None, *, confidentiality: str = "V") -> list[Issue]:
     """Errors first, then what was not checked. ``name``: a profile's id or URL; None: what it claims, else base R4."""
-    kind = payload.get("resourceType")
+    return list(look(payload, name, confidentiality=confidentiality).issues)
+
+
+def look(payload: Payload, name: str | None = None, *, confidentiality: str = "V") -> Looked:
+    """``examine``, and what the resource was held to."""
+    kind, asked = payload.get("resourceType"), "" if name is None else profile_id(name)
     if not isinstance(kind, str) or kind not in compiler.definitions().resources:
-        return [Issue("error", "structure", "Resource", "A FHIR R4 resource is expected here.")]
-    chosen = profile_id(name) if name is not None else _claimed(payload) or kind
-    if chosen in gate.PROFILES:
-        found = gate.validate(payload, chosen, confidentiality=confidentiality)
-        return [*found, *_open_codes(payload, kind, {}, {})]  # our profiles name every code they allow, but languages
-    report = Report()
-    definitions = _definitions_for(payload)
-    if definitions is None or not definitions.has(chosen if chosen in definitions.types else profile(chosen)):
-        return [Issue("error", "not-supported", kind, "The definition of this type is not installed here.")]
-    definitions.check(payload, chosen if chosen in definitions.types else profile(chosen), report, kind)
-    for problem in label_problems(payload, ()) if chosen not in definitions.resources else ():
-        report.add("business-rule", f"{kind}.meta.security", problem)
-    for key in sorted(definitions.unchecked()):
-        report.note(kind, f"The invariant {key} was not checked.")
-    return [*report.issues, *report.notes, *_open_codes(payload, kind, _OPEN_SYSTEMS, _OPEN_KEYS)][: 2 * _MOST]
+        text = NO_RESOURCE if kind is None else NOT_R4
+        return Looked((Issue("error", "structure", "Resource", text),), asked)
+    chosen = asked or _claimed(payload) or kind
+    wanted = _type_of(chosen)
+    if wanted != kind:
+        text = f"{chosen} describes a resource of the type {wanted}, and another type stands here."
+        return Looked((Issue("error", "structure", kind, text),), chosen)
+    errors, notes = _checked(payload, kind, chosen, confidentiality)
+    if len(errors) >= MAX_ISSUES:
+        notes.insert(0, Issue("information", "informational", kind, ONLY_THE_FIRST))
+    if any(issue.expression == kind and issue.code == "structure" for issue in errors) and _has_r5(payload, kind):
+        notes.insert(0, Issue("information", "informational", kind, LOOKS_LIKE_R5))
+    return Looked((*errors, *notes[:_MOST]), chosen)
 
 
 def examine_bytes(body: bytes, name: str | None = None) -> list[Issue]:
-    """``examine`` for bytes; a body outside the limits is one issue."""
+    """``examine`` for bytes; a body that cannot be read is one issue."""
+    return list(look_at(body, name).issues)
+
+
+def look_at(body: bytes, name: str | None = None) -> Looked:
+    """``look`` for bytes; a body that cannot be read is one issue, which says what it is instead."""
     try:
         payload = parse(body)
     except LimitError as error:
-        return [Issue("error", error.code, "", error.text)]
-    return examine(payload, name)
+        return Looked((unreadable.why(body, error),), "")
+    return look(payload, name)
 
 
-def as_text(file: str, issues: list[Issue], form: str) -> str:
-    """The issues of one file: "text" for a person, "outcome" an OperationOutcome, "jsonl" one line of JSON."""
-    if form == "outcome":
-        shown = issues or [Issue("information", "informational", "", "No problem was found.")]
-        return json.dumps(operation_outcome(shown), ensure_ascii=False)
-    if form == "jsonl":
-        return json.dumps({"file": file, "issues": [asdict(issue) for issue in issues]}, ensure_ascii=False)
-    lines = [_line(file, issue) for issue in issues]
-    is_valid = not any(issue.severity in ("error", "fatal") for issue in issues)
-    return "\n".join([*lines, *([f"{file}: valid"] if is_valid else [])])
+def _checked(payload: Payload, kind: str, chosen: str, confidentiality: str) -> tuple[list[Issue], list[Issue]]:
+    """Errors, and what stayed open."""
+    claims = _unknown_claims(payload, kind)
+    if chosen in gate.PROFILES:  # our profiles name every code they allow, but languages
+        errors = gate.validate(payload, chosen, confidentiality=confidentiality)
+        return errors, [*claims, *_open_codes(payload, kind, {}, {})]
+    url = chosen if chosen in compiler.definitions().resources else profile(chosen)
+    definitions = _definitions_for(payload)
+    if definitions is None or not definitions.has(url):
+        return [Issue("error", "not-supported", kind, NOT_HERE)], []
+    report = Report()
+    definitions.check(payload, url, report, kind)
+    for problem in label_problems(payload, ()) if chosen != kind else ():
+        report.add("business-rule", f"{kind}.meta.security", problem)
+    notes = [*_inside(payload, confidentiality, report), *_unclaimed(kind, chosen), *claims, *report.notes]
+    notes += [
+        Issue("information", "not-supported", kind, f"The invariant {key} was not checked.")
+        for key in sorted(definitions.unchecked())
+    ]
+    return report.issues, [*notes, *_open_codes(payload, kind, _OPEN_SYSTEMS, _OPEN_KEYS)]
 
 
-def _line(file: str, issue: Issue) -> str:
-    place = f" at {issue.expression}" if issue.expression else ""
-    return f"{file}: {issue.severity} {issue.code}{place}: {issue.text}"
+def _unclaimed(kind: str, chosen: str) -> Iterator[Issue]:
+    """Valid R4 is not yet a referral: who claims no profile is told which of ours to ask for."""
+    ours = gate.profile_of(kind) if chosen == kind else None
+    if ours is not None:
+        text = f"FHIR R4 alone was asked: no profile is claimed here. To hold it to ours, ask for {ours}."
+        yield Issue("information", "informational", kind, text)
+
+
+def _inside(payload: Payload, confidentiality: str, report: Report) -> list[Issue]:
+    """A resource in a Bundle of any kind is held to the profile that it claims. Errors go to ``report``."""
+    notes: list[Issue] = []
+    entries = payload.get("entry") if payload.get("resourceType") == "Bundle" else None
+    names = {url: f"{kind}/{number}" for number, (url, kind) in enumerate(references.entries_of(payload).items())}
+    for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        claimed = _claimed(resource) if isinstance(resource, dict) else None
+        if claimed is None:
+            continue
+        here = f"Bundle.entry[{position}].resource"
+        for issue in look(_led(resource, names), claimed, confidentiality=confidentiality).issues:
+            found = replace(issue, expression=here + issue.expression[len(issue.expression.partition(".")[0]) :])
+            if issue.severity != "error":
+                notes.append(found)
+            elif all(other.expression != found.expression for other in report.issues):
+                report.add(found.code, found.expression, found.text)
+    return notes
+
+
+def _led(value: Any, names: Mapping[str, str]) -> Any:
+    """The same value with each reference to an entry of its Bundle written as one that stands alone."""
+    if isinstance(value, list):
+        return [_led(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: names.get(item, item) if key == "reference" and isinstance(item, str) else _led(item, names)
+        for key, item in value.items()
+    }
+
+
+def _claims(payload: Payload) -> list[str]:
+    meta = payload.get("meta")
+    claims = meta.get("profile") if isinstance(meta, dict) else None
+    return [url if isinstance(url, str) else "" for url in claims] if isinstance(claims, list) else []
 
 
 def _claimed(payload: Payload) -> str | None:
-    meta = payload.get("meta")
-    claims = meta.get("profile") if isinstance(meta, dict) else None
-    for url in claims if isinstance(claims, list) else ():
-        if isinstance(url, str) and url.removeprefix(profile("")) in gate.PROFILES:
-            return url.removeprefix(profile(""))
+    """The first profile of ours that a resource claims."""
+    known = profiles()
+    for url in _claims(payload):
+        found = url.partition("|")[0].removeprefix(profile(""))
+        if found in known and url.startswith(profile("")):
+            return found
     return None
+
+
+def _unknown_claims(payload: Payload, kind: str) -> list[Issue]:
+    base = snapshots.CANONICAL + kind
+    return [
+        Issue("information", "not-supported", f"{kind}.meta.profile[{position}]", CLAIM_UNKNOWN)
+        for position, url in enumerate(_claims(payload))
+        if url.partition("|")[0] != base and not (url.startswith(profile("")) and _is_known(url))
+    ]
+
+
+def _is_known(url: str) -> bool:
+    return url.partition("|")[0].removeprefix(profile("")) in profiles()
+
+
+def _type_of(chosen: str) -> str:
+    """The resource type of a profile or type."""
+    types = compiler.definitions().types
+    return chosen if chosen in compiler.definitions().resources else str(types[profile(chosen)]["type"])
+
+
+def _has_r5(payload: Payload, kind: str) -> bool:
+    return not payload.keys().isdisjoint(_OF_R5.get(kind, "").split())
 
 
 def _definitions_for(payload: Payload) -> compiler.Definitions | None:

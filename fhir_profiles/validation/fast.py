@@ -17,6 +17,7 @@ from fhir_profiles.security_labels import KNOWN
 from fhir_profiles.shapes import Report, Shape
 from fhir_profiles.validation import primitives
 from fhir_profiles.validation.checks import (
+    NOT_KNOWN,
     ByKind,
     ByUrl,
     Check,
@@ -34,6 +35,7 @@ from fhir_profiles.validation.invariants import HOLDS_WITHOUT, Invariant
 from fhir_profiles.validation.slices import Slicing
 
 Accept = Callable[[Any, Scope], bool]
+_MOST_EXTENSIONS = 24  # as ``shapes.Extensions`` has it
 _MOST_VALUES = 400  # a shape with more values than this is not tried out value by value
 
 
@@ -324,7 +326,7 @@ def _key(shape: Shape, record: Record, key: str) -> Accept:
 
 
 def _refuse(value: Any, path: str, scope: Scope) -> None:
-    scope.report.add("structure", path, "An element that is not allowed here is present.")
+    scope.report.add("structure", path, NOT_KNOWN)
 
 
 def _list(shape: Shape, child: Child) -> Accept:
@@ -382,25 +384,27 @@ def _of_url(check: Check, url: str) -> Check:
 def _extensions(shape: shapes.Extensions, child: Child) -> Accept:
     """Known URLs only, each in its own shape; counts as the shape and the slices have them."""
     tests = {url: accepts(item, _of_url(child.check, url)) for url, item in shape.records.items()}
-    once = {url for url in shape.records if url not in shape.repeats}
+    most = dict.fromkeys(shape.records, 1) | dict.fromkeys(shape.repeats, _MOST_EXTENSIONS)
     required = set(shape.required)
     if child.slicing is not None:
         for piece in child.slicing.slices:
             tests[piece.url] = accepts(shape.records[piece.url], piece.check)
             required |= {piece.url} if piece.low else set()
-            once |= {piece.url} if piece.high == 1 else set()
+            most[piece.url] = min(most[piece.url], piece.high) if piece.high >= 0 else most[piece.url]
     must = frozenset(required)
 
     def accept(value: Any, scope: Scope) -> bool:
-        if type(value) is not list or not 0 < len(value) <= 24:
+        if type(value) is not list or not 0 < len(value) <= _MOST_EXTENSIONS:
             return False
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for item in value:
             url = item.get("url") if type(item) is dict else None
             test = tests.get(url) if isinstance(url, str) else None
-            if not isinstance(url, str) or test is None or (url in seen and url in once) or not test(item, scope):
+            if not isinstance(url, str) or test is None or not test(item, scope):
                 return False
-            seen.add(url)
-        return must <= seen
+            seen[url] = seen.get(url, 0) + 1
+            if seen[url] > most[url]:
+                return False
+        return must <= seen.keys()
 
     return accept

@@ -13,13 +13,14 @@ from typing import Any
 
 from fhir_profiles import (
     access_audit_event,
+    appointment_ehr_copy,
     disclosure_observation,
     label_provenance,
     partner_endpoint,
     partner_organization,
     partner_service,
     partnership_mou,
-    proposed_appointment,
+    program_measure_report,
     referral_bundle,
 )
 from fhir_profiles.security_labels import Label, has_exactly, label_problems, labels_for
@@ -33,13 +34,14 @@ Rules = Callable[[Payload, str, Report], None]
 PROFILES: Mapping[str, tuple[Record, Rules]] = {
     "referral-bundle": (referral_bundle.SHAPE, referral_bundle.rules),
     "disclosure-observation": (disclosure_observation.SHAPE, disclosure_observation.rules),
-    "appointment-ehr-copy": (proposed_appointment.EHR_COPY_SHAPE, proposed_appointment.ehr_copy_rules),
+    "appointment-ehr-copy": (appointment_ehr_copy.SHAPE, appointment_ehr_copy.rules),
     "label-provenance": (label_provenance.SHAPE, label_provenance.rules),
     "access-audit-event": (access_audit_event.SHAPE, access_audit_event.rules),
     "partner-organization": (partner_organization.SHAPE, partner_organization.rules),
     "partner-service": (partner_service.SHAPE, partner_service.rules),
     "partner-endpoint": (partner_endpoint.SHAPE, partner_endpoint.rules),
     "partnership-mou": (partnership_mou.SHAPE, partnership_mou.rules),
+    "program-measure-report": (program_measure_report.SHAPE, program_measure_report.rules),
     **{profile_id: (shape, rules) for profile_id, shape, rules in referral_bundle.PARTS.values()},
 }
 _PROFILE_OF_TYPE = {"Bundle": "referral-bundle", "Observation": "disclosure-observation"} | {
@@ -58,6 +60,7 @@ _ROOTS = frozenset(
         "AuditEvent",
         "Endpoint",
         "HealthcareService",
+        "MeasureReport",
         "Organization",
         "OrganizationAffiliation",
         "Provenance",
@@ -154,7 +157,8 @@ def _is_whole(shape: Record, resource: Any) -> bool:
 def _check_definitions(payload: Payload, profile: str, root: str, report: Report) -> None:
     """What the snapshots say; a place that a shape or a rule has already named is not named twice."""
     found = Report()
-    scope = Scope(found, payload, payload, references.entries_of(payload))
+    known = references.container(payload)
+    scope = Scope(found, known, known, references.entries_of(payload))
     compiled(profile)(payload, root, scope)
     named = report.issues.copy()
     for issue in found.issues:
@@ -180,7 +184,7 @@ def _check_references(value: Any, path: str, report: Report) -> None:
     elif isinstance(value, dict):
         target = value.get("reference")
         if isinstance(target, str) and target.startswith("urn:"):
-            report.add("value", f"{path}.reference", "A reference of an allowed kind is expected here.")
+            report.add("value", f"{path}.reference", "A urn:uuid leads to an entry of a Bundle, and here is no Bundle.")
         for key, item in value.items():
             if isinstance(item, dict | list):
                 _check_references(item, f"{path}.{key}", report)
@@ -199,7 +203,8 @@ def _without_labels(payload: Payload, here: str, told: set[str]) -> Payload:
 
 @cache
 def _ours(profile_id: str, confidentiality: str) -> tuple[Label, ...]:
-    return labels_for(profile_id, confidentiality=confidentiality)
+    # The record of a label change follows its target, which may have been lowered to R.
+    return labels_for(profile_id, confidentiality="R" if profile_id == "label-provenance" else confidentiality)
 
 
 def _check_labels(payload: Payload, profile: str, confidentiality: str, path: str, report: Report) -> None:

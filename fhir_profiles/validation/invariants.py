@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from fhir_profiles.validation import references
+
 Node = Mapping[str, Any]
 Invariant = Callable[[Node, Node, Node], bool]
 UCUM = "http://unitsofmeasure.org"
@@ -44,31 +46,48 @@ def _has_choice(node: Node, name: str) -> bool:
     )
 
 
-def _span(text: Any) -> tuple[datetime, datetime] | None:
-    """First and last moment a FHIR date of any precision may mean; None for what is no date. Zone-less days are UTC."""
+_DAY = len("2026-10-01")
+# A bare day or month has no zone. It begins somewhere 14 hours before UTC's and ends somewhere 12 hours after.
+_EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
+
+
+def _span(text: Any) -> tuple[datetime, datetime, bool] | None:
+    """First and last moment a FHIR date of any precision may mean, and whether it has a zone; None for no date."""
     if not isinstance(text, str):
         return None
     try:
         if len(text) == len("2026"):
             start = datetime(int(text), 1, 1, tzinfo=UTC)
-            return start, datetime(int(text), 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+            return start, datetime(int(text), 12, 31, 23, 59, 59, 999999, tzinfo=UTC), False
         if len(text) == len("2026-10"):
             start = datetime(int(text[:4]), int(text[5:]), 1, tzinfo=UTC)
-            return start, (start + timedelta(days=31)).replace(day=1) - timedelta(microseconds=1)
+            return start, (start + timedelta(days=31)).replace(day=1) - timedelta(microseconds=1), False
         moment = datetime.fromisoformat(text)
-        if len(text) == len("2026-10-01"):
+        if len(text) == _DAY:
             start = moment.replace(tzinfo=UTC)
-            return start, start + timedelta(days=1) - timedelta(microseconds=1)
+            return start, start + timedelta(days=1) - timedelta(microseconds=1), False
         moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment, moment
+    return moment, moment, True
 
 
-def _not_after(first: Any, last: Any) -> bool:
-    """False only when ``first`` is certainly after ``last``: a bare day that contains the other moment is not."""
+def is_certainly_before(first: Any, last: Any, days: int = 0) -> bool:
+    """True when ``first`` cannot be ``last`` plus these days, nor later: a bare day that holds the other moment is not.
+
+    What is no date is never before: its form is reported where it stands.
+    """
+    if days == 0 and type(first) is str and type(last) is str and len(first) == len(last) == _DAY:
+        return first < last
     one, two = _span(first), _span(last)
-    return one is None or two is None or one[0] <= two[1]
+    if one is None or two is None:
+        return False
+    try:
+        end = one[1] + (_LATEST if two[2] and not one[2] else timedelta())
+        start = two[0] - (_EARLIEST if one[2] and not two[2] else timedelta())
+        return end < start + timedelta(days=days)
+    except OverflowError:
+        return False
 
 
 def _number(value: Any) -> Decimal | None:
@@ -99,13 +118,15 @@ def _ext_1(node: Node, _: Node, __: Node) -> bool:
 
 
 def _per_1(node: Node, _: Node, __: Node) -> bool:
-    return "start" not in node or "end" not in node or _not_after(node["start"], node["end"])
+    return "start" not in node or "end" not in node or not is_certainly_before(node["end"], node["start"])
 
 
 def _rng_2(node: Node, _: Node, __: Node) -> bool:
     low, high = node.get("low"), node.get("high")
-    if not isinstance(low, dict) or not isinstance(high, dict) or low.get("code") != high.get("code"):
+    if not isinstance(low, dict) or not isinstance(high, dict):
         return True
+    if low.get("code") != high.get("code") or low.get("system") != high.get("system"):
+        return True  # two units have no order here
     one, two = _number(low.get("value")), _number(high.get("value"))
     return one is None or two is None or one <= two
 
@@ -133,11 +154,13 @@ def _cnt_3(node: Node, _: Node, __: Node) -> bool:
     return _dis_1(node, _, __) and is_one and "." not in str(node.get("value", ""))
 
 
-def _ref_1(node: Node, _: Node, root: Node) -> bool:
+def _ref_1(node: Node, resource: Node, root: Node) -> bool:
     reference = node.get("reference")
     if not isinstance(reference, str) or not reference.startswith("#"):
         return True
-    return any(item.get("id") == reference[1:] for item in _objects(root, "contained"))
+    if reference == "#":  # what is contained refers to its container
+        return resource is not root
+    return reference[1:] in references.types_contained(root)
 
 
 def _tim_9(node: Node, _: Node, __: Node) -> bool:
@@ -155,8 +178,9 @@ def _trd_3(node: Node, _: Node, __: Node) -> bool:
 
 
 def _dom_3(node: Node, _: Node, __: Node) -> bool:
-    """Each contained resource is referred to from its container, or refers to it."""
-    contained = list(_objects(node, "contained"))
+    """Each contained resource is referred to from its container, or refers to it. Any text that could be the link
+    counts as one: here no types are known."""
+    contained = [item for item in _objects(node, "contained") if "id" in item]
     if not contained:
         return True
     named = set(_texts(node))
@@ -190,9 +214,9 @@ def _bdl_7(node: Node, _: Node, __: Node) -> bool:
         return True
     seen = []
     for entry in _objects(node, "entry"):
-        if "fullUrl" in entry:
-            versions = [meta.get("versionId") for meta in _objects(entry, "resource", "meta")]
-            seen.append((entry["fullUrl"], versions[0] if versions else None))
+        if _has(entry, "fullUrl"):
+            versions = [meta.get("versionId", "") for meta in _objects(entry, "resource", "meta")]
+            seen.append(f"{entry.get('fullUrl', '')}{versions[0] if versions else ''}")
     return _distinct(seen)
 
 
@@ -238,7 +262,9 @@ def _app_4(node: Node, _: Node, __: Node) -> bool:
 
 def _inv_1(node: Node, _: Node, __: Node) -> bool:
     return (
-        "lastModified" not in node or "authoredOn" not in node or _not_after(node["authoredOn"], node["lastModified"])
+        "lastModified" not in node
+        or "authoredOn" not in node
+        or not is_certainly_before(node["lastModified"], node["authoredOn"])
     )
 
 
@@ -279,6 +305,17 @@ def _unique(key: str, inner: str) -> Invariant:
 def _contained_lacks(*path: str) -> Invariant:
     *way, last = path
     return lambda node, _, __: not any(_has(item, last) for item in _objects(node, "contained", *way))
+
+
+def _needs_patient(scope: str) -> Invariant:
+    """A Consent of this scope names its patient; R4 asks for a code system called "something"."""
+    return lambda node, _, __: (
+        _has(node, "patient")
+        or not any(
+            item.get("system") == "something" and item.get("code") == scope
+            for item in _objects(node, "scope", "coding")
+        )
+    )
 
 
 def _always(_: Node, __: Node, ___: Node) -> bool:
@@ -345,11 +382,10 @@ NATIVE: dict[str, Invariant] = {
     "pat-1": _one_of("name", "telecom", "address", "organization"),
     "per-1": _per_1,
     "ppc-1": _one_of("policy", "policyRule"),
-    # ppc-2 to ppc-5 ask for a code in a system called "something": nothing real can break them.
-    "ppc-2": _always,
-    "ppc-3": _always,
-    "ppc-4": _always,
-    "ppc-5": _always,
+    "ppc-2": _needs_patient("patient-privacy"),
+    "ppc-3": _needs_patient("research"),
+    "ppc-4": _needs_patient("adr"),
+    "ppc-5": _needs_patient("treatment"),
     "prr-1": _needs("orderDetail", "code"),
     "qty-3": _needs("code", "system"),
     "rat-1": _rat_1,

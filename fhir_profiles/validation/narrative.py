@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*+)((?:\s++[A-Za-z:-]++\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+'))*+)\s*+(/?)>")
-_ATTRIBUTE = re.compile(r"([A-Za-z:-]++)\s*+=")
+_VALUE = r"\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+')"
+_TAG = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9]*+)((?:\s++[A-Za-z:-]++{_VALUE})*+)\s*+(/?)>")
+_ATTRIBUTE = re.compile(rf"([A-Za-z:-]++){_VALUE}")
 _COMMENT = re.compile(r"<!--(?:[^-]|-(?!-))*+-->")
 _ENTITY = re.compile(r"&(?![A-Za-z][A-Za-z0-9]{1,30};|#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};)")
 
@@ -56,4 +57,7 @@ def is_xhtml(text: str) -> bool:
 
 
 def _is_allowed(tag: re.Match[str]) -> bool:
-    return tag[2] in _ELEMENTS and (not tag[3] or all(name in _ATTRIBUTES for name in _ATTRIBUTE.findall(tag[3])))
+    if tag[2] not in _ELEMENTS or (tag[1] and (tag[3] or tag[4])):
+        return False
+    names = _ATTRIBUTE.findall(tag[3]) if tag[3] else ()
+    return len(names) == len(set(names)) and _ATTRIBUTES.issuperset(names)

@@ -8,10 +8,9 @@ and a test asks both about every example.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
-from fhir_profiles.validation.invariants import Invariant
+from fhir_profiles.validation.invariants import Invariant, is_certainly_before
 
 Node = Mapping[str, Any]
 _SMALL = 10  # a count from 1 to 10 could point at a person
@@ -19,25 +18,28 @@ _MONTH_DAYS = 27
 
 
 def _count_is_safe(node: Node, _: Node, __: Node) -> bool:
-    if "count" not in node:
+    if "count" not in node and "_count" not in node:
         return "extension" in node
-    count = node["count"]
+    count = node.get("count")
     return isinstance(count, int) and (count == 0 or count > _SMALL) and "extension" not in node
 
 
 def _is_a_month(node: Node, _: Node, __: Node) -> bool:
     period = node.get("period")
     start, end = (period.get("start"), period.get("end")) if isinstance(period, dict) else (None, None)
-    try:
-        return (date.fromisoformat(str(end)[:10]) - date.fromisoformat(str(start)[:10])).days >= _MONTH_DAYS
-    except ValueError:
-        return True  # reported as a date
+    return not is_certainly_before(end, start, _MONTH_DAYS)
 
 
 OURS: dict[str, Invariant] = {"wmr-1": _count_is_safe, "wmr-2": _is_a_month}
 
 BY_RULES: dict[str, str] = {
     "wae-1": "access_audit_event.rules",
+    "wae-2": "access_audit_event.rules",
+    "wae-3": "access_audit_event.rules",
+    "wae-4": "access_audit_event.rules",
+    "wae-5": "access_audit_event.rules",
+    "wae-6": "access_audit_event.rules",
+    "wae-7": "access_audit_event.rules",
     "wap-1": "proposed_appointment.rules",
     "wap-2": "proposed_appointment.rules",
     "wco-1": "release_consent.rules",
@@ -50,7 +52,10 @@ BY_RULES: dict[str, str] = {
     "wlp-1": "label_provenance.rules",
     "wlp-2": "label_provenance.rules",
     "wlp-3": "label_provenance.rules",
-    "wmo-1": "partnership_mou.SHAPE",
+    "wlp-4": "label_provenance.rules",
+    "wlp-5": "label_provenance.rules",
+    "wmo-1": "mou.RECORD",
+    "wmr-3": "program_measure_report.rules",
     "wpe-1": "partner_endpoint.SHAPE",
     "wpm-1": "partnership_mou.rules",
     "wps-1": "partner_service.rules",

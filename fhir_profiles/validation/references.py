@@ -23,16 +23,42 @@ def type_of(reference: str, resource: Mapping[str, Any], entries: Mapping[str, s
     return match[1] if match is not None else None
 
 
+class Container(dict[str, Any]):
+    """A resource that knows by id what it contains. Without it, a thousand references look at each of a thousand."""
+
+    def __init__(self, resource: Mapping[str, Any]) -> None:
+        super().__init__(resource)
+        self.types = types_contained(resource)
+
+
+def container(resource: dict[str, Any]) -> dict[str, Any]:
+    """The resource itself, or one that knows what it contains when it contains more than a few."""
+    contained = resource.get("contained")
+    return Container(resource) if isinstance(contained, list) and len(contained) > _FEW else resource
+
+
+_FEW = 4
+
+
+def types_contained(resource: Mapping[str, Any]) -> Mapping[str, str | None]:
+    """Id -> type of the contained resources, None for a type that is no word; the first of an id counts."""
+    if isinstance(resource, Container):
+        return resource.types
+    found: dict[str, str | None] = {}
+    contained = resource.get("contained")
+    for item in contained if isinstance(contained, list) else ():
+        identifier = item.get("id") if isinstance(item, dict) else None
+        if isinstance(identifier, str):
+            kind = item.get("resourceType")
+            found.setdefault(identifier, kind if isinstance(kind, str) else None)
+    return found
+
+
 def _contained(identifier: str, resource: Mapping[str, Any]) -> str | None:
     if not identifier:
         kind = resource.get("resourceType")
         return kind if isinstance(kind, str) else None
-    contained = resource.get("contained")
-    for item in contained if isinstance(contained, list) else ():
-        if isinstance(item, dict) and item.get("id") == identifier:
-            kind = item.get("resourceType")
-            return kind if isinstance(kind, str) else None
-    return None
+    return types_contained(resource).get(identifier)
 
 
 def entries_of(payload: Mapping[str, Any]) -> dict[str, str]:

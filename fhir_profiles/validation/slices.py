@@ -55,6 +55,7 @@ class Piece(NamedTuple):
 
 @dataclass(slots=True)
 class _Slice:
+    name: str
     low: int
     high: int
     belongs: Callable[[Any], bool]
@@ -69,13 +70,14 @@ class Slicing:
         self.is_closed = rules["rules"] == "closed"
         self.slices = [
             _Slice(
+                name,
                 one.node.get("min", 0),
                 one.node.get("max", 1),
                 _belongs(rules["by"], one, value_sets),
                 one.check,
                 one.url,
             )
-            for one in slices.values()
+            for name, one in slices.items()
         ]
 
     def counts(self) -> list[int]:
@@ -90,16 +92,17 @@ class Slicing:
                 one.check(item, path, scope)
                 return True
         if self.is_closed:
-            scope.report.add("structure", path, "An item of this kind is not allowed here.")
+            listed = ", ".join(one.name for one in self.slices)
+            scope.report.add("structure", path, f"An item of this kind is not allowed here. Allowed: {listed}.")
         return False
 
     def count(self, counts: list[int], path: str, scope: _Scope) -> None:
         """Too few or too many of a kind."""
         for one, count in zip(self.slices, counts, strict=True):
             if count < one.low:
-                scope.report.add("required", path, "An item of a required kind is missing.")
+                scope.report.add("required", path, f"An item of the kind {one.name} is required.")
             elif 0 <= one.high < count:
-                scope.report.add("structure", path, "There are too many items of one kind.")
+                scope.report.add("structure", path, f"There are too many items of the kind {one.name}.")
 
 
 def _belongs(by: list[list[str]], piece: Piece, value_sets: ValueSets) -> Callable[[Any], bool]:

@@ -10,7 +10,8 @@ from copy import deepcopy
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from fhir_profiles import proposed_appointment, terminology
+from fhir_profiles import terminology
+from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
 from fhir_profiles.security_labels import Label, as_security, labels_for
 
 Payload = dict[str, Any]
@@ -108,8 +109,12 @@ def extensions_in(item: Payload) -> set[str]:
 def neutral_visit(patient_id: str, service_reference: str, today: date) -> Payload:
     """The Appointment a booking would put on the EHR's schedule, for a day far ahead."""
     start = datetime.combine(today + timedelta(days=300), time(15, 0), UTC)
-    return proposed_appointment.ehr_appointment_copy(
-        start, start + timedelta(minutes=20), service_reference, patient_reference=f"Patient/{patient_id}"
+    return appointment_ehr_copy(
+        labels=labels_for("appointment-ehr-copy"),
+        start=start,
+        end=start + timedelta(minutes=20),
+        service_reference=service_reference,
+        patient_reference=f"Patient/{patient_id}",
     )
 
 

@@ -22,6 +22,7 @@ from fhir_profiles.validation import LimitError, parse
 from launch.errors import BearerError
 from smart_app import guards
 from smart_app.errors import AppError, InvalidError, NothingToShowError, PreconditionMissingError, RefusedError
+from smart_app.policy import leaving
 from smart_app.ports import Payload
 from smart_app.workflows import inbound, release, status_update
 
@@ -101,7 +102,8 @@ def receive_release() -> Response:
         our_organization=services.site.organization_reference,
         public_base_url=services.public_base_url,
     )
-    return _answer(stored.payload, 201, {"Location": f"{services.public_base_url}/fhir/{stored.reference}"})
+    location = f"{services.public_base_url}/fhir/{stored.reference}"
+    return _resource(stored.payload, "release-consent", {"Location": location}, status=201)
 
 
 @blueprint.get("/Task/<task_id>", provide_automatic_options=False)
@@ -111,7 +113,7 @@ def read_task(task_id: str) -> Response:
     services = guards.services()
     with services.door.open_for(guards.requester(), services.now()) as work:
         shown = inbound.task_for_partner(work, task_id)
-    return _answer(shown.payload, 200, {"ETag": shown.etag})
+    return _resource(shown.payload, "referral-task", {"ETag": shown.etag})
 
 
 @blueprint.put("/Task/<task_id>", provide_automatic_options=False)
@@ -126,7 +128,7 @@ def update_task(task_id: str) -> Response:
     updated = status_update.update_from_partner(
         services.door, guards.requester(), task_id, payload, if_match, services.now()
     )
-    return _answer(updated.payload, 200, {"ETag": updated.etag})
+    return _resource(updated.payload, "referral-task", {"ETag": updated.etag})
 
 
 @blueprint.get("/ServiceRequest/<request_id>", provide_automatic_options=False)
@@ -136,7 +138,9 @@ def read_service_request(request_id: str) -> Response:
     services = guards.services()
     with services.door.open_for(guards.requester(), services.now()) as work:
         shown = inbound.service_request_for_partner(work, request_id)
-    return _answer(shown.payload, 200, {"ETag": shown.etag})
+    # Without its safe contact, which ended, it is no referral any more, only a ServiceRequest.
+    held_to = "referral-service-request" if "extension" in shown.payload else "ServiceRequest"
+    return _resource(shown.payload, held_to, {"ETag": shown.etag})
 
 
 @blueprint.get("/Appointment/<appointment_id>", provide_automatic_options=False)
@@ -146,7 +150,7 @@ def read_appointment(appointment_id: str) -> Response:
     services = guards.services()
     with services.door.open_for(guards.requester(), services.now()) as work:
         shown = inbound.appointment_for_partner(work, appointment_id)
-    return _answer(shown.payload, 200, {"ETag": shown.etag})
+    return _resource(shown.payload, "proposed-appointment", {"ETag": shown.etag})
 
 
 @blueprint.route("", methods=EVERY_METHOD, provide_automatic_options=False)
@@ -209,6 +213,14 @@ def _names_type(payload: Payload, kind: str) -> bool:
         [entry.get("resource") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     )
     return any(isinstance(resource, dict) and resource.get("resourceType") == kind for resource in resources)
+
+
+def _resource(payload: Payload, held_to: str, headers: dict[str, str], *, status: int = 200) -> Response:
+    """A resource of ours, held to its profile before it leaves: an invalid one is a defect, told and not sent."""
+    if leaving.problems(payload, held_to):
+        guards.services().alerts.raise_alert(leaving.ALERT, reference=f"{payload['resourceType']}/{payload['id']}")
+        return _answer(outcome("exception"), 500)
+    return _answer(payload, status, headers)
 
 
 def _answer(payload: Payload, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -1,7 +1,8 @@
 """The launched EHR: what is read there is labelled on entry, what is written there is read back before it counts.
 
-Every call is one audited crossing. A write that fails or comes back altered is taken back and told to the privacy
-officer; nothing else is ever written in its place, and a write whose outcome is unknown is never repeated (R7).
+Every call is one audited crossing. What would be written is held to its profile before anything connects. A write that
+fails or comes back altered is taken back and told to the privacy officer; nothing else is ever written in its place,
+and a write whose outcome is unknown is never repeated (R7).
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from fhir_profiles.security_labels import LEVELS, SDV, Label, as_security, labels_of, level_of
+from fhir_profiles.label_exchange import ENTRY_LEVEL, Origin, label_up
+from fhir_profiles.security_labels import LEVELS, SDV, Label, labels_of
 from fhir_profiles.terminology import ABSENT_REASONS, CONFIDENTIALITY, concept
 from launch.errors import EhrError, EhrOutcomeUnknownError
 from smart_app.errors import EhrUnavailableError, RefusedError
 from smart_app.gateways.door import Crossing, VaultDoor
+from smart_app.policy import leaving
 from smart_app.policy.access import Requester
 from smart_app.ports import Alerts, Payload, WriteBack, WriteBackResult
 
@@ -22,7 +25,6 @@ COPIED = frozenset({"Observation", "ServiceRequest"})
 # All that an Appointment in an EHR may say (R36): type, time, who, and what the EHR itself adds about its own row.
 NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
 ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
-ENTRY_LEVEL = "R"
 NOT_FOR_US = (403, 404, 410)
 VISIT_NOW = ("arrived", "triaged", "in-progress")  # Encounter.status of somebody who is here; not "onleave", not over
 
@@ -104,7 +106,7 @@ class EhrGateway:
                 crossing.outcome = f"failed-{error.status or 'no-answer'}"
                 raise (_NotForUsError if error.status in NOT_FOR_US else EhrUnavailableError)(rule="R23") from None
             crossing.outcome = "read"
-        return labelled_on_entry(payload), connection
+        return label_up(payload, Origin.LAUNCHED).payload, connection
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         """Copy an Observation or a ServiceRequest of the launched patient into the chart, and prove that it is there
@@ -128,6 +130,9 @@ class EhrGateway:
     ) -> WriteBack:
         sent = {key: value for key, value in payload.items() if key != "id"}
         kind = sent["resourceType"]
+        if leaving.problems(sent, leaving.EHR_COPIES[kind]):
+            self._alerts.raise_alert(leaving.ALERT, reference=None)
+            return WriteBack(WriteBackResult.REFUSED)
         with self._door.crossing(
             requester, system="ehr", action=f"create-{kind}", entities=[kind], now=now
         ) as crossing:
@@ -205,25 +210,6 @@ def emptied(sent: Payload, reference: str) -> Payload:
     return {**kept, **masked, "id": reference.split("/")[1], "status": "entered-in-error"}
 
 
-def labelled_on_entry(payload: Payload) -> Payload:
-    """The payload with one level, at least R; what the EHR itself labelled higher stays higher (R5)."""
-    carried = labels_of(payload)
-    try:
-        level = level_of(carried) or ENTRY_LEVEL
-    except ValueError:
-        level = "V"
-    if level not in LEVELS:
-        level = "V"
-    highest = max(level, ENTRY_LEVEL, key=LEVELS.index)
-    others = [label for label in carried if label.system != CONFIDENTIALITY]
-    sent = payload.get("meta")
-    meta = {
-        **(sent if isinstance(sent, dict) else {}),
-        "security": as_security([Label(CONFIDENTIALITY, highest), *others]),
-    }
-    return {**payload, "meta": meta}
-
-
 def is_same_copy(sent: Payload, came_back: Payload) -> bool:
     """Exactly our labels, and every element as it was sent. What an EHR adds about its own row may stand beside."""
     return _labels(sent) == _labels(came_back) and _is_content_kept(sent, came_back) and "text" not in came_back
@@ -243,7 +229,7 @@ def is_neutral(payload: Payload) -> bool:
     return (
         set(payload) <= NEUTRAL | {"id"}
         and all(label.system == CONFIDENTIALITY for label in labels)
-        and levels <= set(LEVELS[: LEVELS.index(ENTRY_LEVEL) + 1])
+        and levels <= set(LEVELS[: LEVELS.index(ENTRY_LEVEL.code) + 1])
         and all(
             set(person) <= {"actor", "status"} and set(person.get("actor", {})) <= {"reference"} for person in people
         )

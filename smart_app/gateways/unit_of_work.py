@@ -7,7 +7,6 @@ take the same statements and end in the same error.
 from __future__ import annotations
 
 import copy
-import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
@@ -17,7 +16,8 @@ import orjson
 from sqlalchemy import Connection
 
 from fhir_profiles import security_labels, validation
-from fhir_profiles.terminology import CONFIDENTIALITY
+from fhir_profiles.label_exchange import Origin, label_up
+from fhir_profiles.label_versions import etag, is_lowered
 from smart_app.errors import InvalidError, NothingToShowError, PreconditionError, RefusedError, UnlabelledError
 from smart_app.gateways import links
 from smart_app.gateways.cipher import MasterCipher
@@ -33,7 +33,7 @@ from smart_app.gateways.judge import (
     launched_patient,
 )
 from smart_app.gateways.outbox import UnitOutbox
-from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, label_text
+from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, label_text, labels_in
 from smart_app.policy import redaction
 from smart_app.policy.access import Requester, Result, Role
 from smart_app.ports import Case, CaseKind, PatientKey, Payload, Receipt, Stored
@@ -235,7 +235,7 @@ class Unit:
         changed = change(copy.deepcopy(content.payload))
         if (changed.get("resourceType"), changed.get("id")) != (verdict.head.resource_type, verdict.head.resource_id):
             raise ValueError("an amended resource keeps its type and id")
-        if _is_lowered(content.payload, changed):
+        if is_lowered(content.payload, changed):
             self._refuse(verdict, "R3")
         self._labelled(changed, self._checked(changed))
         self.journal.note("amend", is_kept=False, case=verdict.case.case_id, entities=[verdict.as_entity()])
@@ -332,7 +332,8 @@ class Unit:
     def _labelled(self, payload: Payload, profile: str) -> Payload:
         """A program's resource is labelled up; one of ours that comes without its set is a programming error."""
         if self._requester.role is Role.ADVOCATE:
-            payload = security_labels.import_labels(payload, profile, confidentiality=self._confidentiality)
+            ours = security_labels.labels_for(profile, confidentiality=self._confidentiality)
+            payload = label_up(payload, Origin.PARTNER, ours=ours).payload
         if security_labels.missing_labels(payload, profile):
             raise UnlabelledError(rule="R3")
         return payload
@@ -396,22 +397,7 @@ def _labels_of(payload: Payload) -> str:
 
 
 def _etag(head: Head) -> str:
-    """Version and label set: labels may change under one version (R4)."""
-    return f'W/"{head.version}-{hashlib.sha256(head.labels.encode()).hexdigest()[:8]}"'
-
-
-def _is_lowered(before: Payload, after: Payload) -> bool:
-    """Some label is gone, the level is weaker, or a redacted view is being written back."""
-    levels = security_labels.LEVELS
-    old, new = security_labels.labels_of(before), security_labels.labels_of(after)
-    try:
-        old_level, new_level = security_labels.level_of(old), security_labels.level_of(new)
-    except ValueError:
-        return True
-    if new_level not in levels or (old_level in levels and levels.index(new_level) < levels.index(old_level)):
-        return True
-    kept = {label for label in old if label.system != CONFIDENTIALITY}
-    return not kept <= set(new) or security_labels.REDACTED in new
+    return etag(head.version, labels_in(head.labels))
 
 
 def _opaque(reference: str) -> str:

@@ -15,6 +15,7 @@ WORDS = {
     "ehr-write-refused": "The EHR did not take a copy; nothing else was written",
     "ehr-write-labels-lost": "The EHR changed the labels or the content of a copy; it was taken back",
     "ehr-write-unknown": "It is not known whether the EHR kept a copy",
+    "outbound-not-valid": "Something of ours was not in order and did not leave: tell IT, it is a defect",
     "delivery-delayed": "A message to a program is late: somebody should call them",
     "delivery-failed": "A message to a program was not delivered: somebody has to call them",
     "recall-by-phone": "A patient took a referral back, and the program may have it: somebody has to call them",

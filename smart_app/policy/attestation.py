@@ -6,7 +6,7 @@ clock and not who we are. The answer depends on the Consent, the clock and our o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -17,6 +17,17 @@ from smart_app.policy.access import Purpose
 from smart_app.policy.task_states import Tier
 
 Payload = dict[str, Any]
+
+# What a program is told at each place. It depends on what the program sent, the clock and our own name.
+WORDS: Mapping[str, str] = {
+    "Consent.status": "A release that is in force is active.",
+    "Consent.dateTime": "The release is signed at a time that has come.",
+    "Consent.organization[0]": "The release is given by the organization that discloses.",
+    "Consent.provision.period": "The release is in force now: its period has begun and has not ended.",
+    "Consent.provision.actor[0].reference": "The release names the organization that receives.",
+    "Consent.provision.data": "The release names what it is for.",
+    "Consent.provision": "The release opens these items for coordination of care (purpose COC), SDV included.",
+}
 
 
 def problems(

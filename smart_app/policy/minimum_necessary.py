@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from fhir_profiles import referral_patient, release_consent, safe_contact
+from fhir_profiles.construction import ConstructionError
 from fhir_profiles.r4 import StructureError
 from fhir_profiles.referral_bundle import entry_of, referral_bundle
 from fhir_profiles.referral_service_request import NEEDS, needs_of
@@ -60,6 +61,8 @@ def outbound_bundle(
         )
     except StructureError as error:
         raise OutboundError(error.paths) from None
+    except ConstructionError:
+        raise OutboundError(["Bundle"]) from None
     problems = validate(bundle, "referral-bundle", confidentiality="R")
     if problems:
         raise OutboundError([problem.expression for problem in problems])

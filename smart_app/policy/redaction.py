@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_profiles import safe_contact
-from fhir_profiles.security_labels import REDACTED, SDV, Label, as_security, labels_of
+from fhir_profiles.security_labels import LEVELS, REDACTED, Label, as_security, labels_of
 from fhir_profiles.terminology import CONFIDENTIALITY, DATA_ABSENT_REASON
 
 _MASKED = {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "masked"}]}
@@ -75,7 +75,7 @@ def _meta(payload: dict[str, Any], rule: str) -> dict[str, Any]:
     if rule == "D2":
         kept = (*(label for label in carried if label != REDACTED), REDACTED)
     elif rule == "D6s":
-        kept = (*(label for label in carried if label.system == CONFIDENTIALITY and label != SDV), REDACTED)
+        kept = (*(label for label in carried if label.system == CONFIDENTIALITY and label.code in LEVELS), REDACTED)
     else:
         kept = _NEUTRAL
     return {**made, "security": as_security(kept)}

@@ -25,6 +25,13 @@ from smart_app.ports import CaseKind, Door, Partner, Payload, Site, Stored, Unit
 PROFILE = "referral-bundle"
 URGENT = frozenset({"asap", "stat"})
 LONGEST_WAIT = timedelta(days=30)
+# What a program is told where a whole referral is not one to us, from it.
+_ELSEWHERE = {
+    "owner": "The owner is this clinic.",
+    "requester": "The requester is the organization whose system holds the token.",
+    "performer": f"The performer is this clinic or {NEXT_DAY_SERVICE}.",
+    "securityLabel": "The release names every sensitivity that a resource of this Bundle is labelled with.",
+}
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,12 @@ def appointment_for_partner(work: UnitOfWork, appointment_id: str) -> Shown:
 
 
 def service_request_for_partner(work: UnitOfWork, request_id: str) -> Shown:
-    """A ServiceRequest this program sent or was sent. A safe contact is hidden from its end on (R14)."""
+    """A ServiceRequest this program sent or was sent. A safe contact is hidden from its end on (R14); what is left does
+    not claim the profile any more."""
     payload = status_back.without_history(work.read(f"ServiceRequest/{request_id}").payload)
     if has_ended(payload, work.now, work.zone):
         payload.pop("extension")
+        payload["meta"].pop("profile", None)
     return _shown(payload)
 
 
@@ -120,12 +129,12 @@ def _issues(payload: Payload, sender: str, site: Site, now: datetime) -> list[Is
     places = {id(entry["resource"]): f"Bundle.entry[{n}].resource" for n, entry in enumerate(payload["entry"])}
     task, request = (_one(payload, kind) for kind in ("Task", "ServiceRequest"))
     found = [
-        f"{places[id(task)]}.{element}"
+        (f"{places[id(task)]}.{element}", _ELSEWHERE[element])
         for element, expected in (("owner", ours), ("requester", sender))
         if task[element]["reference"] != expected
     ]
     if request["performer"][0]["reference"] not in (ours, NEXT_DAY_SERVICE):
-        found.append(f"{places[id(request)]}.performer[0]")
+        found.append((f"{places[id(request)]}.performer[0]", _ELSEWHERE["performer"]))
     addresses = {id(entry["resource"]): entry["fullUrl"] for entry in payload["entry"]}
     items = [_local(addresses[id(resource)]) for resource in (request, task)]
     release, back = referral_bundle.entry_of(payload, "Consent"), referral_bundle.release_a_of(payload)
@@ -134,11 +143,10 @@ def _issues(payload: Payload, sender: str, site: Site, now: datetime) -> list[Is
             problems = attestation.problems(
                 consent, discloser=discloser, recipient=recipient, items=items, now=now, zone=zone
             )
-            found += [places[id(consent)] + expression.removeprefix("Consent") for expression in problems]
+            found += [(places[id(consent)] + one.removeprefix("Consent"), attestation.WORDS[one]) for one in problems]
     if release is not None and _unnamed(payload, release):
-        found.append(f"{places[id(release)]}.provision.securityLabel")
-    words = "This is not a referral to this clinic under a release that is in force."
-    return [Issue("error", "business-rule", expression, words) for expression in found]
+        found.append((f"{places[id(release)]}.provision.securityLabel", _ELSEWHERE["securityLabel"]))
+    return [Issue("error", "business-rule", expression, words) for expression, words in found]
 
 
 def _unnamed(payload: Payload, release: Payload) -> bool:

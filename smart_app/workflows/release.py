@@ -13,6 +13,8 @@ from smart_app.policy.task_states import Party
 from smart_app.ports import Door, Payload, Stored, UnitOfWork
 
 PROFILE = "release-consent"
+_ONE_TASK = "A release posted alone names one Task that this clinic sent, and nothing else."
+_ITS_PATIENT = "The patient is the one in Task.for."
 
 
 def record_from_partner(
@@ -30,7 +32,7 @@ def record_from_partner(
     issues = validate(posted, PROFILE)
     task_reference = None if issues else _task_of(posted)
     if task_reference is None:
-        return _refuse(door, requester, issues or [_issue("Consent.provision.data")], now)
+        return _refuse(door, requester, issues or [_issue("Consent.provision.data", _ONE_TASK)], now)
     with door.open_for(requester, now) as work:
         found = attestation.problems(
             posted,
@@ -42,7 +44,8 @@ def record_from_partner(
         )
         if found:
             work.audit_refusal("R20")
-            raise InvalidError(issues=[_issue(expression) for expression in found], rule="R20")
+            issues = [_issue(expression, attestation.WORDS[expression]) for expression in found]
+            raise InvalidError(issues=issues, rule="R20")
         return _store(work, posted, task_reference, our_organization)
 
 
@@ -82,7 +85,8 @@ def _store(work: UnitOfWork, posted: Payload, task_reference: str, our_organizat
     is_ours = task.payload["requester"]["reference"] == our_organization
     if not is_ours or posted["patient"]["reference"] != task.payload["for"]["reference"]:
         work.audit_refusal("R20", reference=task_reference)
-        raise InvalidError(issues=[_issue("Consent.patient" if is_ours else "Consent.provision.data")], rule="R20")
+        issue = _issue("Consent.patient", _ITS_PATIENT) if is_ours else _issue("Consent.provision.data", _ONE_TASK)
+        raise InvalidError(issues=[issue], rule="R20")
     for known in work.in_case(task.case_id, "Consent"):
         if known.payload.get("sourceReference") == posted["sourceReference"]:
             return _same_or_conflict(known, posted)
@@ -136,5 +140,5 @@ def _task_of(posted: Payload) -> str | None:
     return items[0] if len(items) == 1 and items[0].startswith("Task/") else None
 
 
-def _issue(expression: str) -> Issue:
-    return Issue("error", "invalid", expression, "This does not make a release that is in force here.")
+def _issue(expression: str, words: str) -> Issue:
+    return Issue("error", "invalid", expression, words)

@@ -42,7 +42,7 @@ def test_without_a_choice_no_kind_is_recorded() -> None:
     """Nobody has to say which kind; the default says only that something was told."""
     assert KINDS[0] == "violence-disclosed"
     assert disclosure()["code"]["coding"][0]["code"] == "violence-disclosed"
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="kind"):
         disclosure(kind="guess")
 
 

@@ -1,4 +1,4 @@
-"""The visit: proposed, booked, cancelled, and its neutral copy for the EHR (R36)."""
+"""The visit: proposed, booked, cancelled."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import pytest
 from fhir_profiles.proposed_appointment import (
     booked_appointment,
     cancelled_appointment,
-    ehr_appointment_copy,
     proposed_appointment,
 )
 from fhir_profiles.security_labels import labels_for, labels_of
-from fhir_profiles.terminology import CONFIDENTIALITY
 from fhir_profiles.validation import validate
 
 Payload = dict[str, Any]
@@ -51,11 +49,9 @@ def test_each_step_of_a_visit_is_valid() -> None:
 
 
 def test_a_visit_cannot_end_before_it_starts() -> None:
-    """A wrong order of times is refused when booking and when copying."""
+    """A wrong order of times is refused when booking."""
     with pytest.raises(ValueError, match="before"):
         booked_appointment(proposed(), END, START)
-    with pytest.raises(ValueError, match="before"):
-        ehr_appointment_copy(START, START, "HealthcareService/nextday")
     with pytest.raises(ValueError, match="reason"):
         cancelled_appointment(proposed(), "pat-fpp")
 
@@ -104,49 +100,6 @@ def test_participants_are_one_patient_and_one_service(actors: tuple[str, str]) -
     for item, actor in zip(asked["participant"], actors, strict=True):
         item["actor"]["reference"] = actor
     assert where(asked) == ["Appointment.participant"]
-
-
-@pytest.mark.rule("R36")
-def test_rule_R36_the_copy_for_the_ehr_is_neutral_in_every_element() -> None:
-    """The visit in the EHR says "Office visit" and a time: no partner, no reason, no SDV, no link to a referral.
-
-    Fails when ``ehr_appointment_copy`` starts from the vault's Appointment instead of from nothing.
-    """
-    copy = ehr_appointment_copy(START, END, "HealthcareService/nextday", "Patient/p-dana")
-    assert copy == {
-        "resourceType": "Appointment",
-        "meta": {"security": [{"system": CONFIDENTIALITY, "code": "R"}]},
-        "status": "booked",
-        "serviceType": [{"text": "Office visit"}],
-        "start": "2026-10-02T13:00:00Z",
-        "end": "2026-10-02T22:00:00Z",
-        "participant": [
-            {"actor": {"reference": "Patient/p-dana"}, "status": "accepted"},
-            {"actor": {"reference": "HealthcareService/nextday"}, "status": "accepted"},
-        ],
-    }
-    assert where(copy, "appointment-ehr-copy") == []
-    assert len(ehr_appointment_copy(START, END, "HealthcareService/nextday")["participant"]) == 1
-
-
-@pytest.mark.rule("R36")
-@pytest.mark.parametrize(
-    "addition",
-    [
-        {"basedOn": [{"reference": "ServiceRequest/s1"}]},
-        {"comment": "x"},
-        {"description": "x"},
-        {"reasonCode": [{"text": "x"}]},
-        {"meta": {"profile": ["https://warm-referral.example/fhir/StructureDefinition/proposed-appointment"]}},
-        {"meta": {"security": [{"system": CONFIDENTIALITY, "code": "V"}]}},
-    ],
-)
-def test_rule_R36_a_copy_that_tells_more_is_refused(addition: Payload) -> None:
-    """Anything beyond type and time, a telling label included, does not pass as an EHR copy.
-
-    Fails when ``ehr_copy_rules`` does not look at the labels, or a key is added to the shape.
-    """
-    assert where({**ehr_appointment_copy(START, END, "HealthcareService/nextday"), **addition}, "appointment-ehr-copy")
 
 
 def test_the_vault_copy_keeps_its_full_label() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fhir_profiles import release_consent as profile
-from fhir_profiles.release_consent import TIERS, release_consent
+from fhir_profiles.release_consent import release_consent
+from fhir_profiles.release_tier import TIERS
 from fhir_profiles.security_labels import labels_for
 from fhir_profiles.terminology import ACT_CODE
 from fhir_profiles.validation import validate
@@ -94,6 +95,13 @@ def test_a_release_is_never_mutual() -> None:
     sent = release()
     sent["organization"][0]["reference"] = "Organization/hc1"
     assert where(sent) == ["Consent.provision.actor[0].reference"]
+
+
+@pytest.mark.parametrize("which", ["signed_on", "starts_on", "ends_on"])
+def test_a_release_is_dated_in_whole_days(which: str) -> None:
+    """A time of day would be read in two zones as two days."""
+    with pytest.raises(ValueError, match="whole days"):
+        release(**{which: datetime(2026, 10, 1, 9, tzinfo=UTC)})
 
 
 @pytest.mark.parametrize("signer", ["abuser", "spouse", "", "representative"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_profiles import safe_contact as profile
-from fhir_profiles.referral_service_request import CONTACT_PROHIBITED, needs_of, referral_service_request
+from fhir_profiles.referral_service_request import CONTACT_PROHIBITED, referral_service_request
 from fhir_profiles.safe_contact import MEETS, Hours, safe_contact
 from fhir_profiles.security_labels import labels_for
 from fhir_profiles.validation import validate
@@ -178,21 +178,3 @@ def test_a_part_may_stand_once(part: Callable[[str], Payload]) -> None:
     contact = request["extension"][0]["extension"]
     contact.append({"url": "meet", "valueCode": "on-site"})
     assert validate(request, PROFILE)
-
-
-def test_needs_are_codes_and_an_unknown_need_is_our_mistake() -> None:
-    """Ticked needs travel as codes, each once, and a need that is not on the list is refused."""
-    contact = safe_contact(meet="on-site", asked_on=ASKED, expires_on=ENDS)
-    request = request_with(contact, needs=["housing", "legal", "housing"], priority="urgent")
-    assert needs_of(request) == ("housing", "legal")
-    assert validate(request, PROFILE) == []
-    with pytest.raises(KeyError):
-        request_with(contact, needs=["a story"])
-
-
-def test_no_reason_is_carried(part: Callable[[str], Payload]) -> None:
-    """A referral does not say why: neither the builder nor the shape knows a reason, an insurance or an encounter."""
-    request = part("ServiceRequest")
-    for key in ("reasonCode", "reasonReference", "insurance", "encounter", "note"):
-        assert key not in request
-        assert validate({**request, key: []}, PROFILE)

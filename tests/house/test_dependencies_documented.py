@@ -27,6 +27,6 @@ def declared() -> set[str]:
 def test_each_dependency_has_one_line_in_docs() -> None:
     """Nothing is installed that nobody can give a reason for, and no reason is left for what is gone."""
     text = (ROOT / "docs" / "dependencies.md").read_text()
-    explained = [name.lower() for name in re.findall(r"^\| `([\w.-]+)` \|", text, flags=re.MULTILINE)]
+    explained = [name.lower() for name in re.findall(r"^\| `([\w.@/-]+)` \|", text, flags=re.MULTILINE)]
     assert sorted(explained) == sorted(set(explained)), "a dependency is explained twice"
     assert declared() | {"uv"} == set(explained)

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from fhir_profiles import release_consent
-from fhir_profiles.proposed_appointment import ehr_appointment_copy
-from fhir_profiles.security_labels import labels_of
+from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
+from fhir_profiles.security_labels import labels_for, labels_of
 from smart_app import guards
 from smart_app.pages.follow_the_data.words import LABEL_WORDS, TYPES
 from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE
@@ -159,7 +159,13 @@ def _sent_to_ehr(payload: Payload, received: Payload) -> Payload:
         start, end = (datetime.fromisoformat(payload[key]) for key in ("start", "end"))
         actors = [p.get("actor", {}).get("reference", "") for p in received.get("participant", [])]
         patient = next((actor for actor in actors if actor.startswith("Patient/")), None)
-        return ehr_appointment_copy(start, end, NEXT_DAY_SERVICE, patient)
+        return appointment_ehr_copy(
+            labels=labels_for("appointment-ehr-copy"),
+            start=start,
+            end=end,
+            service_reference=NEXT_DAY_SERVICE,
+            patient_reference=patient,
+        )
     return {key: value for key, value in payload.items() if key != "id"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from datetime import date
 from pathlib import Path
@@ -18,6 +20,8 @@ from fhir_profiles import (
     referral_service_request,
     referral_task,
     release_consent,
+    release_signer,
+    release_tier,
     safe_contact,
     terminology,
 )
@@ -30,6 +34,7 @@ from fhir_profiles.terminology import (
     DISCLOSURE_KIND,
     GRAVITY_CODES,
     LAW_BASIS,
+    LAWS,
     REFERRAL_NEED,
     REFERRAL_REASON,
     REFERRAL_STATUS,
@@ -41,6 +46,7 @@ from smart_app.pages.education import WORDS
 from smart_app.workflows.education import OUTCOMES
 
 Payload = dict[str, Any]
+TESTS = Path(__file__).resolve().parents[1]
 Pairs = set[tuple[str, str]]
 
 # Addresses that only a value set names: R4's own status systems, which the code writes as plain codes.
@@ -55,6 +61,7 @@ PLAIN = {
     "$participation-status",
     "$days",
     "$provenance-role",
+    "$network",
 }
 
 
@@ -80,15 +87,15 @@ OUR_CODES: dict[str, tuple[str, dict[str, str] | tuple[str, ...]]] = {
         DISCLOSURE_KIND,
         tuple(kind for kind in disclosure_observation.KINDS if kind != "intimate-partner-abuse"),
     ),
-    "law-basis": (LAW_BASIS, ("VAWA", "FVPSA", "VOCA")),
+    "law-basis": (LAW_BASIS, LAWS),
     "referral-reason": (REFERRAL_REASON, dict(referral_task.REASONS)),
     "referral-status": (REFERRAL_STATUS, (*referral_task.OUR_BUSINESS_STATUSES, "appointment")),
     "referral-need": (REFERRAL_NEED, dict(referral_service_request.NEEDS)),
     "safe-contact-meet": (f"{B}/CodeSystem/safe-contact-meet", safe_contact.MEETS),
     "safe-contact-voicemail": (f"{B}/CodeSystem/safe-contact-voicemail", safe_contact.VOICEMAILS),
     "safe-contact-answerer": (f"{B}/CodeSystem/safe-contact-answerer", safe_contact.ANSWERERS),
-    "release-signer": (f"{B}/CodeSystem/release-signer", release_consent.SIGNERS),
-    "release-tier": (f"{B}/CodeSystem/release-tier", release_consent.TIERS),
+    "release-signer": (f"{B}/CodeSystem/release-signer", release_signer.SIGNERS),
+    "release-tier": (f"{B}/CodeSystem/release-tier", release_tier.TIERS),
     "education-outcome": (f"{B}/CodeSystem/education-outcome", {code: WORDS[code] for code in OUTCOMES}),
 }
 
@@ -143,7 +150,7 @@ NEEDS = _of(REFERRAL_NEED, *referral_service_request.NEEDS)
 VALUE_SETS: dict[str, Pairs] = {
     "disclosure-kind": {_pair(item["code"]["coding"][0]) for item in _disclosures()},
     "disclosure-category": {_pair(item["category"][1]["coding"][0]) for item in _disclosures()},
-    "law-basis": _of(LAW_BASIS, "VAWA", "FVPSA", "VOCA"),
+    "law-basis": _of(LAW_BASIS, *LAWS),
     "referral-need": NEEDS,
     "referral-order-detail": NEEDS | {referral_service_request.CONTACT_PROHIBITED},
     "referral-task-status": _of("http://hl7.org/fhir/task-status", *referral_task.STATUSES),
@@ -151,8 +158,8 @@ VALUE_SETS: dict[str, Pairs] = {
     "referral-business-status": _business_statuses(),
     "referral-identifier-type": _of(terminology.IDENTIFIER_TYPE, "PLAC", "FILL"),
     "release-status": _of("http://hl7.org/fhir/consent-state-codes", *release_consent.STATUSES),
-    "release-signer": _of(f"{B}/CodeSystem/release-signer", *release_consent.SIGNERS),
-    "release-tier": _of(f"{B}/CodeSystem/release-tier", *release_consent.TIERS),
+    "release-signer": _of(f"{B}/CodeSystem/release-signer", *release_signer.SIGNERS),
+    "release-tier": _of(f"{B}/CodeSystem/release-tier", *release_tier.TIERS),
     "release-label": _of(CONFIDENTIALITY, *LEVELS) | _of(ACT_CODE, *SENSITIVITIES),
     "release-purpose": _of(ACT_REASON, "COC", "TREAT"),
     "safe-contact-meet": _of(f"{B}/CodeSystem/safe-contact-meet", *safe_contact.MEETS),
@@ -162,12 +169,11 @@ VALUE_SETS: dict[str, Pairs] = {
     "visit-status": _of("http://hl7.org/fhir/appointmentstatus", *proposed_appointment.STATUSES),
     "visit-cancel-reason": _of(terminology.CANCELLATION_REASON, *proposed_appointment.CANCEL_REASONS),
     "capacity": _of(GRAVITY_CODES, *partner_service.CAPACITIES),
-    "service-category": _of(US_CORE_CATEGORY, "sdoh")
-    | _of(GRAVITY_CODES, "intimate-partner-violence", "elder-abuse", "sdoh-category-unspecified"),
-    "access-interaction": _of(terminology.RESTFUL_INTERACTION, *access_audit_event.INTERACTIONS),
-    "access-action": _of(
-        "http://hl7.org/fhir/audit-event-action", *(action for action, _ in access_audit_event.INTERACTIONS.values())
-    ),
+    "service-category": _of(US_CORE_CATEGORY, "sdoh") | _of(GRAVITY_CODES, *partner_service.KINDS),
+    "access-type": {kind.type for kind in access_audit_event.KINDS},
+    "access-interaction": {kind.subtype for kind in access_audit_event.KINDS},
+    "access-action": _of("http://hl7.org/fhir/audit-event-action", *(kind.action for kind in access_audit_event.KINDS)),
+    "access-network": _of("http://hl7.org/fhir/network-type", "2", "5"),
     "access-outcome": _of(
         "http://hl7.org/fhir/audit-event-outcome", access_audit_event.PERMITTED, access_audit_event.DENIED
     ),
@@ -200,7 +206,8 @@ def test_value_sets_list_their_codes(resources: dict[str, Payload]) -> None:
 
 
 def test_profiles_are_named_as_in_the_code(resources: dict[str, Payload], ig: Path) -> None:
-    """One name everywhere: the id, the FSH file, the address; each profile says which parent was meant."""
+    """One name everywhere: the id, the FSH file, the builder and its file, the test, the address; each profile says
+    which parent was meant."""
     for key, definition in resources.items():
         if not key.startswith("StructureDefinition/"):
             continue
@@ -208,12 +215,15 @@ def test_profiles_are_named_as_in_the_code(resources: dict[str, Payload], ig: Pa
         assert definition["url"] == terminology.profile(name)
         camel = "".join(part.capitalize() for part in name.split("-"))
         assert (ig / "input" / "fsh" / f"{camel}.fsh").is_file(), name
+        words = name.replace("-", "_")
+        assert (ig.parent / f"{words}.py").is_file(), name
+        builder = getattr(importlib.import_module(f"fhir_profiles.{words}"), words)
+        kinds = {parameter.kind for parameter in inspect.signature(builder).parameters.values()}
+        assert kinds == {inspect.Parameter.KEYWORD_ONLY}, name
+        assert (TESTS / f"test_{words}.py").is_file(), name
         if definition["type"] != "Extension":
             assert "**Parent meant:**" in definition["description"], name
             assert "**Labels" in definition["description"], name
-            # MeasureReport has its builder with the counts that leave; the other names are files.
-            words = name.replace("-", "_").replace("appointment_ehr_copy", "proposed_appointment")
-            assert name == "program-measure-report" or (ig.parent / f"{words}.py").is_file()
         assert definition["snapshot"]["element"]
 
 

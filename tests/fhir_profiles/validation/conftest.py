@@ -1,8 +1,10 @@
-"""The guide's examples, right and wrong, and a walk that knows where the definitions say what, for the tests here."""
+"""The guide's examples, right and wrong, and a walk along the published snapshots, for the tests here."""
 
 from __future__ import annotations
 
 import json
+import re
+import tarfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from fhir_profiles.terminology import profile
-from fhir_profiles.validation import PROFILES, compiler, profile_of
+from fhir_profiles.terminology import CONFIDENTIALITY, LAW_BASIS, SEC_LABEL_BASIS, profile
+from fhir_profiles.validation import PROFILES, profile_of
 
 Payload = dict[str, Any]
 Way = tuple[Any, ...]
@@ -31,21 +33,10 @@ class Example:
     expression: str = ""
 
 
-@dataclass(frozen=True)
-class Place:
-    """One value of a payload: the way to it in JSON, its FHIRPath, and what the snapshot says of its element."""
-
-    way: Way
-    expression: str
-    node: Payload
-    value: Any
-
-
 def _profile_for(payload: Payload) -> str:
-    claims = payload.get("meta", {}).get("profile", [])
-    ours = [url.removeprefix(profile("")) for url in claims if url.removeprefix(profile("")) in PROFILES]
-    if ours:
-        return str(ours[0])
+    for url in payload.get("meta", {}).get("profile", []):
+        if url.startswith(profile("")):
+            return str(url.removeprefix(profile("")))
     if payload["resourceType"] == "Appointment":
         return "appointment-ehr-copy"
     return profile_of(payload["resourceType"]) or ""
@@ -53,12 +44,33 @@ def _profile_for(payload: Payload) -> str:
 
 @cache
 def read_valid() -> tuple[Example, ...]:
-    found = []
-    for file in sorted((GUIDE / "input" / "examples").glob("*.json")):
-        payload = json.loads(file.read_text())
-        if _profile_for(payload) in PROFILES:
-            found.append(Example(file.stem, _profile_for(payload), payload))
-    return tuple(found)
+    files = sorted((GUIDE / "input" / "examples").glob("*.json"))
+    read = ((file.stem, json.loads(file.read_text())) for file in files)
+    return tuple(Example(name, _profile_for(payload), payload) for name, payload in read)
+
+
+def _basis(label: Payload) -> Payload:
+    law = {"system": LAW_BASIS, "code": "VAWA"}
+    return {**label, "version": "2018-08-12", "extension": [{"url": SEC_LABEL_BASIS, "valueCoding": law}]}
+
+
+@cache
+def read_fuller() -> tuple[Example, ...]:
+    """Some of the examples with what the profiles allow besides, so that every element is seen once."""
+    made = []
+    for one in read_valid():
+        payload = deepcopy(one.payload)
+        meta = payload.setdefault("meta", {})
+        level = {"system": CONFIDENTIALITY, "code": "R"}
+        if one.profile != "appointment-ehr-copy":  # its label says R and nothing more
+            meta["security"] = [_basis(label) for label in meta.get("security", [level])]
+        if one.name == "ServiceRequest-request-on-site":
+            payload["occurrencePeriod"] = {"start": "2026-10-01", "end": "2026-10-30"}
+        if one.name == "Task-task-booked":
+            kind = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}
+            payload["identifier"][0]["type"] = {"coding": [kind]}
+        made.append(Example(f"{one.name}-fuller", one.profile, payload))
+    return tuple(made)
 
 
 @cache
@@ -75,7 +87,13 @@ def read_invalid() -> tuple[Example, ...]:
 @pytest.fixture
 def valid_examples() -> list[Example]:
     """The guide's valid examples of the profiles that guard a door, fresh copies."""
-    return [Example(one.name, one.profile, deepcopy(one.payload)) for one in read_valid()]
+    return [Example(one.name, one.profile, deepcopy(one.payload)) for one in read_valid() if one.profile in PROFILES]
+
+
+@pytest.fixture
+def every_example() -> list[Example]:
+    """All valid examples of the guide, as they are and with what their profiles allow besides. Do not change them."""
+    return [*read_valid(), *read_fuller()]
 
 
 @pytest.fixture
@@ -84,47 +102,159 @@ def invalid_examples() -> list[Example]:
     return [Example(one.name, one.profile, deepcopy(one.payload), one.expression) for one in read_invalid()]
 
 
-def _below(node: Payload, key: str) -> Payload | None:
-    types = compiler.definitions().types
-    code = node["t"][0][0] if node.get("t") else ""
-    children = node.get("k") or types.get(code, {}).get("tree", {}).get("k", {})
-    for child in children.values():
-        if not child.get("x") and child["n"] == key:
-            return dict(child)
-        for kind, targets in child.get("t", ()) if child.get("x") else ():
-            if key == f"{child['n']}{kind[:1].upper()}{kind[1:]}":
-                return {**child, "t": [[kind, targets]]}
-    return None
+class Structure:
+    """A StructureDefinition as it was published: elements by id, what is below each and its slices."""
+
+    def __init__(self, definition: Payload) -> None:
+        self.url, self.kind = definition["url"], definition["kind"]
+        elements = definition["snapshot"]["element"]
+        self.root = elements[0]["id"]
+        self.elements: dict[str, Payload] = {element["id"]: element for element in elements}
+        self.children: dict[str, list[str]] = {}
+        self.slices: dict[str, list[str]] = {}
+        for name in self.elements:
+            above, _, last = name.rpartition(".")
+            base, _, slice_name = last.partition(":")
+            if slice_name:
+                self.slices.setdefault(f"{above}.{base}", []).append(name)
+            elif above:
+                self.children.setdefault(above, []).append(name)
 
 
-def _places(value: Any, way: Way, expression: str, node: Payload) -> Iterator[Place]:
-    yield Place(way, expression, node, value)
-    if isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from _places(item, (*way, position), f"{expression}[{position}]", node)
-    elif isinstance(value, dict):
-        kind = value.get("resourceType")
-        if kind is not None and way:
-            part = profile(profile_of(kind) or "")
-            known = compiler.definitions().types
-            node = known[part if part in known else kind]["tree"]
-        for key, item in value.items():
-            below = _below(node, key)
-            if below is not None:
-                yield from _places(item, (*way, key), f"{expression}.{below['n']}", below)
+@dataclass(frozen=True)
+class Slot:
+    """One element in one object of an example: where it is or could be, and what the snapshot says of it.
+
+    ``place`` names the element in its definition. A slot of a slice has the positions of its items in ``items``."""
+
+    parent: Way
+    expression: str
+    key: str
+    kind: str
+    element: Payload
+    place: str
+    value: Any
+    items: tuple[int, ...] | None = None
+
+
+@cache
+def _published() -> dict[str, Payload]:
+    """Our profiles and R4's types by canonical URL, read here once more and not by the gate's own reader."""
+    found = {}
+    with tarfile.open(next((GUIDE.parent / "definitions").glob("*.tgz"))) as archive:
+        for member in archive:
+            name = member.name.rpartition("/")[2]
+            file = archive.extractfile(member) if re.fullmatch(r"StructureDefinition-\w+\.json", name) else None
+            if file is not None:
+                definition = json.load(file)
+                found[definition["url"]] = definition
+    for path in sorted((GUIDE / "fsh-generated" / "resources").glob("StructureDefinition-*.json")):
+        definition = json.loads(path.read_text())
+        found[definition["url"]] = definition
+    return found
+
+
+@cache
+def structure(name: str) -> Structure | None:
+    """A type or profile by name or URL; None for what R4 defines elsewhere, such as FHIRPath's String."""
+    definition = _published().get(name if ":" in name else f"http://hl7.org/fhir/StructureDefinition/{name}")
+    return Structure(definition) if definition is not None and "snapshot" in definition else None
+
+
+def values_at(item: Any, steps: list[str]) -> list[Any]:
+    """The values at a discriminator's path, lists flattened."""
+    if isinstance(item, list):
+        return [value for one in item for value in values_at(one, steps)]
+    if not steps:
+        return [item]
+    return values_at(item[steps[0]], steps[1:]) if isinstance(item, dict) and steps[0] in item else []
+
+
+def _fixed(element: Payload) -> Any:
+    return next((value for key, value in element.items() if key.startswith(("fixed", "pattern"))), None)
+
+
+def _belongs(item: Any, whole: Structure, base: str, name: str) -> bool:
+    """Whether an item is of a slice, by the discriminators of the list."""
+    for rule in whole.elements[base]["slicing"]["discriminator"]:
+        path, element = rule["path"], whole.elements[name]
+        if rule["type"] == "type":
+            wanted = whole.elements[f"{name}.{path}"]["type"][0]["code"]
+            found = [value.get("resourceType") for value in values_at(item, path.split("."))]
+        elif path == "url" and element["type"][0].get("profile"):
+            wanted, found = element["type"][0]["profile"][0], values_at(item, ["url"])
+        else:
+            wanted, found = _fixed(whole.elements[f"{name}.{path}"]), values_at(item, path.split("."))
+        assert wanted is not None, (whole.url, name)
+        if wanted not in found:
+            return False
+    return True
+
+
+def _below(whole: Structure, name: str, kind: str, profiles: list[str]) -> tuple[Structure, str] | None:
+    """The definition that tells what is below an element."""
+    base = re.sub(r":[^.]*$", "", name)
+    for known in (name, base):
+        if known in whole.children:
+            return whole, known
+    made = next((found for url in profiles if (found := structure(url)) is not None), None) or structure(kind)
+    return (made, made.root) if made is not None and made.kind != "primitive-type" else None
+
+
+def _slots(value: Payload, way: Way, expression: str, whole: Structure, name: str) -> Iterator[Slot]:
+    for child in whole.children.get(name, ()):
+        element = whole.elements[child]
+        stem = child.rpartition(".")[2].removesuffix("[x]")
+        here = f"{expression}.{stem}"
+        for one in element.get("type", ()):
+            kind = one["code"].rpartition("/")[2].removeprefix("System.")
+            key = f"{stem}{kind[:1].upper()}{kind[1:]}" if child.endswith("[x]") else stem
+            found = value.get(key)
+            yield Slot(way, here, key, kind, element, f"{whole.url}#{child}", found)
+            if found is None or kind in ("String", "Resource"):
+                if isinstance(found, dict):
+                    yield from _resource_slots(found, (*way, key), here, whole, child)
+                continue
+            slices = whole.slices.get(child, [])
+            for piece in slices if isinstance(found, list) else ():
+                items = tuple(n for n, item in enumerate(found) if _belongs(item, whole, child, piece))
+                yield Slot(way, here, key, kind, whole.elements[piece], f"{whole.url}#{piece}", found, items)
+            many = enumerate(found) if isinstance(found, list) else [(None, found)]
+            for position, item in many:
+                inside = (*way, key) if position is None else (*way, key, position)
+                path = here if position is None else f"{here}[{position}]"
+                own = next((one for one in slices if position is not None and _belongs(item, whole, child, one)), child)
+                profiles = whole.elements[own].get("type", [{}])[0].get("profile", [])
+                if own == child and kind in ("Extension",):
+                    profiles = [item["url"]] if isinstance(item, dict) else []
+                below = _below(whole, own, kind, profiles)
+                if isinstance(item, dict) and below is not None:
+                    yield from _slots(item, inside, path, *below)
+
+
+def _resource_slots(value: Payload, way: Way, expression: str, whole: Structure, name: str) -> Iterator[Slot]:
+    made = structure(profile(profile_of(value["resourceType"]) or "")) or structure(value["resourceType"])
+    assert made is not None
+    yield from _slots(value, way, expression, made, made.root)
 
 
 @pytest.fixture
-def places() -> Callable[[Example], list[Place]]:
-    """Every value of an example with what the snapshot of its profile says of the element."""
+def slots() -> Callable[[Example], list[Slot]]:
+    """Every element that an example has or could have beside what it has, as the published snapshots tell it."""
 
-    def find(example: Example) -> list[Place]:
-        types = compiler.definitions().types
-        url = profile(example.profile)
-        root = types[url if url in types else example.payload["resourceType"]]["tree"]
-        return list(_places(example.payload, (), example.payload["resourceType"], root))
+    def find(example: Example) -> list[Slot]:
+        kind = example.payload["resourceType"]
+        whole = structure(profile(example.profile)) or structure(kind)
+        assert whole is not None
+        return list(_slots(example.payload, (), kind, whole, whole.root))
 
     return find
+
+
+@pytest.fixture
+def published() -> Callable[[], dict[str, Payload]]:
+    """Our profiles and R4's types as they were published, by canonical URL."""
+    return _published
 
 
 @pytest.fixture

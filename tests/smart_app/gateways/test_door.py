@@ -244,7 +244,7 @@ def test_rule_R03_a_resource_of_ours_without_its_labels_is_refused(world):
 def test_rule_R03_what_a_program_sends_unlabelled_is_labelled_by_us(world):
     """A program that knows no labels is welcome: we put ours on.
 
-    Break: import_labels is not called in Unit._labelled.
+    Break: label_up is not called in Unit._labelled.
     """
     patient = world.parts()[0]
     del patient["meta"]
@@ -254,6 +254,25 @@ def test_rule_R03_what_a_program_sends_unlabelled_is_labelled_by_us(world):
     labels = {(one["system"].rsplit("-", 1)[-1], one["code"]) for one in stored.payload["meta"]["security"]}
     assert {("Confidentiality", "V"), ("ActCode", "SDV"), ("ActCode", "LOCIS")} <= labels
     assert world.count("vault_resource", "labels LIKE '[C|V]%[A|SDV]%'") == 1
+
+
+@pytest.mark.rule("R3")
+@pytest.mark.parametrize(
+    "system", ["http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "http://hl7.org/fhir/v3/ActCode"]
+)
+def test_rule_R03_an_old_spelling_of_a_label_is_kept_beside_todays(world, system):
+    """A program whose system writes labels as they were written before is served: the retired code is no second level.
+
+    Break: count the retired code as a level in missing_labels.
+    """
+    patient = world.parts()[0]
+    old = {"system": system, "code": "SDV"}
+    patient["meta"]["security"] = [patient["meta"]["security"][0], old]
+    with world.door.open_for(world.program(), world.now) as work:
+        stored = work.create(patient, case_id=work.open_case(CaseKind.INBOUND, partner_id="harbor"))
+        shown = work.read(stored.reference).payload["meta"]["security"]
+    assert old in shown
+    assert [one["code"] for one in shown if one["system"].endswith("v3-ActCode")][:1] == ["SDV"]
 
 
 @pytest.mark.rule("R3")
@@ -286,7 +305,7 @@ def test_rule_R03_a_program_cannot_label_below_or_twice(world, codes):
 @pytest.mark.rule("R3")
 @pytest.mark.parametrize("drop", [0, 1, -1])
 def test_rule_R03_no_change_ever_lowers_a_label(world, drop):
-    """No later change can take a label off. Break: return False from _is_lowered."""
+    """No later change can take a label off. Break: return False from is_lowered."""
     ids = world.refer()
 
     def lowered(task):

@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from fhir_profiles.proposed_appointment import ehr_appointment_copy
-from fhir_profiles.security_labels import Label, as_security, labels_of
+from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
+from fhir_profiles.label_exchange import Origin, label_up
+from fhir_profiles.security_labels import Label, as_security, labels_for, labels_of
 from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY
 from launch.errors import EhrAuthorizationEndedError, EhrError, EhrOutcomeUnknownError
 from smart_app.errors import EhrUnavailableError, RefusedError
 from smart_app.gateways import audit_log
 from smart_app.gateways.alerts import SqlAlerts
-from smart_app.gateways.ehr import EhrGateway, is_neutral, is_same_copy, labelled_on_entry
+from smart_app.gateways.ehr import EhrGateway, is_neutral, is_same_copy
 from smart_app.ports import WriteBackResult
 
 CHART = "canary-chart-901"
@@ -170,7 +171,10 @@ def test_what_the_ehr_labels_higher_stays_higher(received, level):
     """We never make an EHR's record look less private than the EHR does."""
     labels = [Label(CONFIDENTIALITY, code) for code in received]
     payload = {"resourceType": "Patient", "meta": {"security": as_security([*labels, Label(ACT_CODE, "SDV")])}}
-    assert labels_of(labelled_on_entry(payload)) == (Label(CONFIDENTIALITY, level), Label(ACT_CODE, "SDV"))
+    assert labels_of(label_up(payload, Origin.LAUNCHED).payload) == (
+        Label(CONFIDENTIALITY, level),
+        Label(ACT_CODE, "SDV"),
+    )
 
 
 @pytest.mark.rule("R26")
@@ -356,7 +360,13 @@ def test_an_unlabelled_copy_never_leaves(world, ehr, gateway, observation):
 @pytest.fixture
 def visit(world):
     start = world.now + timedelta(days=1)
-    return ehr_appointment_copy(start, start + timedelta(minutes=30), "HealthcareService/next-day", "Patient/p-dana")
+    return appointment_ehr_copy(
+        labels=labels_for("appointment-ehr-copy"),
+        start=start,
+        end=start + timedelta(minutes=30),
+        service_reference="HealthcareService/next-day",
+        patient_reference="Patient/p-dana",
+    )
 
 
 @pytest.fixture

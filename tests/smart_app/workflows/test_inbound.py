@@ -63,7 +63,7 @@ def test_everything_is_stored_under_ids_of_ours(world: Any, harbor: Requester, p
 
 @pytest.mark.rule("R3")
 def test_rule_R03_what_comes_without_labels_is_labelled(world: Any, harbor: Requester, post: Post) -> None:
-    """A program that knows no labels is served; what it sent is stored with ours. Break: skip ``import_labels`` in
+    """A program that knows no labels is served; what it sent is stored with ours. Break: skip ``label_up`` in
     the door."""
     answer = _accept(world, harbor, post(has_labels=False))
     task = world.resource(f"Task/{answer.task_id}")

@@ -80,7 +80,7 @@ def test_rule_R36_the_scheduler_sees_no_program_and_no_label(
 @pytest.mark.rule("R36")
 def test_rule_R36_the_visit_in_the_ehr_is_neutral(world: Any, scheduler: Requester, refer: Callable[..., str]) -> None:
     """On the EHR schedule there is an office visit with a time, and nothing that tells why. Break: copy the vault's
-    Appointment instead of ``ehr_appointment_copy``."""
+    Appointment instead of ``appointment_ehr_copy``."""
     refer()
     (item,) = scheduling.queue(world.door, scheduler, NOW)
     result = _book(world, scheduler, item.appointment_reference)

@@ -40,7 +40,7 @@ have. Base R4. **Narrower:** no subject, reporter, evaluated resource, stratifie
 * group.population obeys wmr-1
 * group.measureScore 0..0
 * group.stratifier 0..0
-* obeys wmr-2
+* obeys wmr-2 and wmr-3
 // Nothing else is sent.
 * identifier 0..0
 * subject 0..0
@@ -58,3 +58,8 @@ Invariant: wmr-2
 Description: "The period is a month or more."
 Severity: #error
 Expression: "iif(period.end < period.start + 27 days, false, true)"
+
+Invariant: wmr-3
+Description: "Each count has a name of its own: two of one name could be subtracted."
+Severity: #error
+Expression: "group.code.text.isDistinct()"

@@ -88,6 +88,18 @@ RuleSet: PlainIdentifier(path)
 * insert Bare({path}.system)
 * insert Bare({path}.value)
 
+// An identifier that needs no system: its value says it all.
+RuleSet: OnlyValue(path)
+* {path}.id 0..0
+* {path}.extension 0..0
+* {path}.use 0..0
+* {path}.type 0..0
+* {path}.system 0..0
+* {path}.value 1..1
+* insert Bare({path}.value)
+* {path}.period 0..0
+* {path}.assigner 0..0
+
 RuleSet: PlainPeriod(path)
 * {path}.id 0..0
 * {path}.extension 0..0

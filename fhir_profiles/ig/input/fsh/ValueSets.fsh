@@ -279,16 +279,37 @@ Description: "sdoh, and a kind."
 * $T#elder-abuse
 * $T#sdoh-category-unspecified
 
+ValueSet: AccessTypeVS
+Id: access-type
+Title: "Kind of audit event"
+Description: "An access, a decision, or an exchange with a partner: sent or received."
+* ^experimental = true
+* $audit-type#rest
+* $DCM#110113
+* $DCM#110106
+* $DCM#110107
+
 ValueSet: AccessInteractionVS
 Id: access-interaction
 Title: "Interaction"
-Description: "What was asked of the vault."
+Description: "What was asked of the vault, by what a decision was made, or that something was disclosed."
 * ^experimental = true
 * $restful#read
 * $restful#search
 * $restful#create
 * $restful#update
 * $restful#delete
+* $authz#AuthZ-Consent
+* $authz#AuthZ-Role
+* $lifecycle#disclose
+
+ValueSet: AccessNetworkVS
+Id: access-network
+Title: "Kind of address"
+Description: "An IP address, or the address of a partner's system."
+* ^experimental = true
+* $network#2
+* $network#5
 
 ValueSet: AccessActionVS
 Id: access-action

@@ -1,0 +1,86 @@
+"""Why a body is no FHIR JSON, for the person who has it before them: what it is instead, and where the syntax breaks.
+
+The doors answer with ``LimitError`` alone. Here more may be said: a line, a column or the object in which a key stands
+twice is a place and no value.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fhir_profiles.shapes import Issue
+from fhir_profiles.validation.limits import LimitError
+
+EMPTY = "The file is empty."
+XML = "This is XML, and only JSON is read here."
+BINARY = "This is no text: it may be packed, encrypted, or in UTF-16."
+BYTE_ORDER_MARK = "The file begins with a byte order mark, which JSON does not allow."
+NDJSON = "These are several JSON documents, one in each line (NDJSON)."
+LIST = "This is a JSON list, and one resource is expected."
+_MARK = b"\xef\xbb\xbf"
+
+
+class _Doubled(dict[str, Any]):
+    """An object in which a key stood twice."""
+
+
+def why(body: bytes, error: LimitError) -> Issue:
+    """The issue for a body that ``parse`` refused with ``error``, as precise as can be said without a value."""
+    if error.status == 400:
+        for text, is_so in (
+            (EMPTY, not body.strip()),
+            (BYTE_ORDER_MARK, body.startswith(_MARK)),
+            (BINARY, b"\0" in body),
+            (XML, body.lstrip().startswith(b"<")),
+            (LIST, body.lstrip().startswith(b"[")),
+            (NDJSON, _is_ndjson(body)),
+        ):
+            if is_so:
+                return Issue("error", "structure", "", text)
+    if error.code == "structure":
+        return _place(body, error)
+    return Issue("error", error.code, "", error.text)
+
+
+def _place(body: bytes, error: LimitError) -> Issue:
+    """Where JSON's syntax breaks, or the object that holds a key twice."""
+    try:
+        payload = json.loads(body.decode("utf-8"), object_pairs_hook=_marked, parse_int=str, parse_float=str)
+    except json.JSONDecodeError as found:
+        text = f"The body is not valid JSON: it breaks at line {found.lineno}, column {found.colno}."
+        return Issue("error", "structure", "", text)
+    except (UnicodeDecodeError, RecursionError):
+        return Issue("error", error.code, "", error.text)
+    return Issue("error", error.code, _doubled_in(payload), error.text)
+
+
+def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else _Doubled(made)
+
+
+def _doubled_in(payload: Any) -> str:
+    """The FHIRPath of the first object with a doubled key; it stops where a key is no FHIR element."""
+    from fhir_profiles.validation.compiler import definitions
+
+    names, resources = definitions().names(), definitions().resources
+    kind = payload.get("resourceType") if isinstance(payload, dict) else None
+    need = [(payload, kind if isinstance(kind, str) and kind in resources else "Resource")]
+    while need:
+        value, path = need.pop()
+        if isinstance(value, _Doubled):
+            return path
+        if isinstance(value, dict):
+            need += [(item, f"{path}.{names[key]}") if key in names else (item, path) for key, item in value.items()]
+        elif isinstance(value, list):
+            need += [(item, f"{path}[{number}]") for number, item in enumerate(value)]
+    return ""
+
+
+def _is_ndjson(body: bytes) -> bool:
+    lines = [line for line in body.splitlines() if line.strip()]
+    try:
+        return len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines)
+    except (ValueError, RecursionError):
+        return False

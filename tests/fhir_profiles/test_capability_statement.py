@@ -1,0 +1,25 @@
+"""What the partner API says it can do."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from fhir_profiles import r4
+from fhir_profiles.capability_statement import INTERACTIONS, capability_statement
+
+
+def test_the_capability_statement_lists_exactly_what_is_offered() -> None:
+    """A partner can read on one page what it may do: no search of people, visits or slots (R18)."""
+    made = capability_statement(
+        public_base_url="https://clinic.example/",
+        software_name="Care Connections",
+        software_version="0.1.0",
+        published_on=date(2026, 10, 1),
+    )
+    assert r4.structure_problems(made) == []
+    assert made["fhirVersion"] == "4.0.1"
+    assert made["implementation"]["url"] == "https://clinic.example/fhir"
+    listed = {item["type"]: tuple(i["code"] for i in item["interaction"]) for item in made["rest"][0]["resource"]}
+    assert listed == INTERACTIONS
+    assert not {"Patient", "Slot"} & set(listed)
+    assert all("searchParam" not in item for item in made["rest"][0]["resource"])
