@@ -369,8 +369,9 @@ class _TokenServer(AuthorizationServer):  # type: ignore[misc]
                     expires_at=int(expires_at) + 1,
                 )
                 .on_conflict_do_nothing()
+                .returning(launch_jti.c.jti_hash)  # not rowcount: PostgreSQL's driver has none for an insert
             )
-            return int(connection.execute(statement).rowcount) == 1
+            return connection.execute(statement).one_or_none() is not None
 
     def _spend_nothing(self) -> None:
         """The same statement on one fixed row, so that a refusal costs what a replay costs and fills no table."""

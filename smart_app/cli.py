@@ -183,6 +183,7 @@ def validate(form: str, profile: str | None, files: tuple[str, ...]) -> None:
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of Synthea R4 bundles."
 )
+@click.option("--database", metavar="URL", help="A PostgreSQL database for the vault, in place of a SQLite file.")
 @click.option("--tour", is_flag=True, help="Play the four flows, print each message, exit 1 if any differs.")
 @click.option("--strip-labels", is_flag=True, help="With --tour: let the EHR drop labels, to see the tour find it.")
 @click.option("--app-port", type=int, default=8000, show_default=True)
@@ -190,14 +191,18 @@ def validate(form: str, profile: str | None, files: tuple[str, ...]) -> None:
 @click.option("--ehr-control-port", type=int, default=9001, show_default=True)
 @click.option("--program-port", type=int, default=9100, show_default=True)
 @click.option("--program-control-port", type=int, default=9101, show_default=True)
-def demo(directory: Path, data: Path | None, tour: bool, strip_labels: bool, **ports: int) -> None:
+def demo(
+    directory: Path, data: Path | None, database: str | None, tour: bool, strip_labels: bool, **ports: int
+) -> None:
     """Run a sandbox EHR, a sandbox DSV program, the app and its worker on this computer."""
     from smart_app.app import migrate as migrate_database
     from smart_app.app import seed_demo_partners
     from smart_app.tour import play
 
     place = demo_module.Place(
-        directory.resolve(), demo_module.Ports(**{name.removesuffix("_port"): port for name, port in ports.items()})
+        directory.resolve(),
+        demo_module.Ports(**{name.removesuffix("_port"): port for name, port in ports.items()}),
+        database,
     )
 
     def set_up_vault() -> None:

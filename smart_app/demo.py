@@ -46,6 +46,7 @@ class Place:
 
     directory: Path
     ports: Ports = field(default_factory=Ports)
+    database: str | None = None
 
     @property
     def config(self) -> Path:
@@ -54,8 +55,8 @@ class Place:
 
     @property
     def database_url(self) -> str:
-        """The vault."""
-        return f"sqlite:///{self.directory / 'vault.sqlite3'}"
+        """The vault: a SQLite file in the folder unless ``database`` names another."""
+        return self.database or f"sqlite:///{self.directory / 'vault.sqlite3'}"
 
     @property
     def app_url(self) -> str:

@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # plain modules that tests share
+
+from databases import PostgresServer, find_program
+
 from smart_app.demo import Place, Ports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +42,7 @@ DEBIAN_PACKAGES = {
     "make": "apt-get install make",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
+    "postgresql": "apt-get install postgresql",
 }
 
 
@@ -81,6 +86,17 @@ def browser(require_tool: Callable[[str], str]) -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of our own for all tests that need one, started when the first of them asks."""
+    initdb, server = find_program("initdb"), find_program("postgres")
+    if initdb is None or server is None:
+        skip_or_fail(f"PostgreSQL is missing: {DEBIAN_PACKAGES['postgresql']}")
+    running = PostgresServer(str(initdb), str(server))
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -57,9 +57,12 @@ def empty_wal(engine: Engine) -> None:
 
 
 def insert_ignoring(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
-    """Insert rows whose key is not taken yet; returns how many were new."""
-    statement = _insert(connection, table).on_conflict_do_nothing()
-    return sum(connection.execute(statement, row).rowcount for row in rows)
+    """Insert rows whose key is not taken yet; returns how many were new.
+
+    Counted by what comes back: PostgreSQL's driver tells no row count for an insert.
+    """
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return sum(connection.execute(statement, row).one_or_none() is not None for row in rows)
 
 
 def insert_or_add(connection: Connection, table: Any, row: dict[str, Any], *, column: str) -> None:

@@ -53,7 +53,7 @@ def plays(ehr: SandboxEhr, program: SandboxProgram) -> Plays:
 
 @pytest.fixture(scope="session")
 def vault(demo: Place) -> Vault:
-    return Vault(demo.directory)
+    return Vault(demo)
 
 
 @pytest.fixture(scope="session")

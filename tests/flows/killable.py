@@ -1,6 +1,8 @@
 """Test-only launcher: one demo folder's sandboxes, app and worker, where app and worker die at a named kill point.
 
-    python tests/flows/killable.py FOLDER APP EHR EHR_CONTROL PROGRAM PROGRAM_CONTROL      (five ports)
+    python tests/flows/killable.py FOLDER DATABASE APP EHR EHR_CONTROL PROGRAM PROGRAM_CONTROL
+
+DATABASE is the URL of the vault, or "-" for a SQLite file in FOLDER; the rest are five ports.
 
 Whoever writes the name of a kill point into FOLDER/armed makes the next process that reaches it kill its whole process
 group with SIGKILL, as a power cut would. It is started again at once, and FOLDER/deaths gets one more line.
@@ -148,8 +150,8 @@ def wait_for(url: str) -> None:
 
 
 def main() -> None:
-    folder, *ports = sys.argv[1:]
-    place = demo.Place(Path(folder), demo.Ports(*map(int, ports)))
+    folder, database, *ports = sys.argv[1:]
+    place = demo.Place(Path(folder), demo.Ports(*map(int, ports)), None if database == "-" else database)
     children = Children(place)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

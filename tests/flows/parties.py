@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
 from joserfc import jwk, jwt
+from sqlalchemy import text
 
 from launch.sandbox.program_messages import SENDERS, Referral, referral_bundle
 from smart_app.demo import Place
@@ -103,14 +102,14 @@ class ProgramSystem:
 class Vault:
     """The app's database as whoever holds the disk finds it, and its audit chain."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.path = folder / "vault.sqlite3"
+    def __init__(self, place: Place) -> None:
+        self._folder = place.directory
+        self._engine = make_engine(place.database_url)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Read only."""
-        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20) as connection:
-            return connection.execute(statement).fetchall()
+        with self._engine.execution_options(is_read_only=True).connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
 
     def counts(self) -> Counter[str]:
         """How many: rows of each table that holds something about people, resources by type, cases by kind."""
@@ -123,17 +122,17 @@ class Vault:
 
     def run(self, statement: str) -> None:
         """Change something behind the app's back, as time would."""
-        with sqlite3.connect(self.path, timeout=20) as connection:
-            connection.execute(statement)
+        with self._engine.begin() as connection:
+            connection.execute(text(statement))
 
     def audit_holds(self) -> bool:
         """Every row of the audit log follows the one before."""
         key = MasterKey.load(self._folder / "master.key", None)
-        engine = make_engine(f"sqlite:///{self.path}")
-        try:
-            return audit_log.verify(engine, MasterCipher(key, "hc1")).holds
-        finally:
-            engine.dispose()
+        return audit_log.verify(self._engine, MasterCipher(key, "hc1")).holds
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
 
 
 @dataclass

@@ -84,14 +84,23 @@ class World:
         return self.program.received()[: len(self.program.received()) - since]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def world(
-    start_process: Any, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    start_process: Any,
+    free_port: Callable[[], int],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    place = Place(tmp_path_factory.mktemp("killable"), Ports(*(free_port() for _ in range(5))))
+    """The same deaths on both databases."""
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("postgres").create("killable")
+    place = Place(tmp_path_factory.mktemp("killable"), Ports(*(free_port() for _ in range(5))), database)
     ports = map(str, vars(place.ports).values())
-    launcher = start_process(str(LAUNCHER), str(place.directory), *ports, timeout_seconds=90)
-    yield World(place, *place.sandboxes(), Vault(place.directory), ProgramSystem(place), launcher)
+    launcher = start_process(str(LAUNCHER), str(place.directory), database or "-", *ports, timeout_seconds=90)
+    made = World(place, *place.sandboxes(), Vault(place), ProgramSystem(place), launcher)
+    yield made
+    made.vault.close()
     launcher.stop()
 
 

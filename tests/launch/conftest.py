@@ -9,6 +9,7 @@ import os
 import secrets
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from databases import PostgresServer
 from flask import Flask, Response, jsonify, request, session
 from flask.testing import FlaskClient
 from joserfc import jws, jwt
@@ -98,6 +100,21 @@ def launch_engine(tmp_path: Path, statements: list[str]) -> Iterator[Engine]:
     statements.clear()
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An empty database of each kind, for what two workers may touch at once."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("launch_engine")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create(f"launch_{uuid.uuid4().hex}")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), hide_parameters=True)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+    server.drop(url)
 
 
 # --- the EHR double --------------------------------------------------------------------------------------------------

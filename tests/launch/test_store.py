@@ -15,12 +15,12 @@ def launched(store: LaunchStore) -> None:
     assert store.add_launch(row, new_cookie="next", session_expires_at=NOW + 600)
 
 
-def test_late_refresh_does_not_overwrite_a_newer_one(launch_engine: Any, cipher: Any) -> None:
+def test_late_refresh_does_not_overwrite_a_newer_one(each_engine: Any, cipher: Any) -> None:
     """A worker that comes back late with tokens made from an older version keeps its hands off the newer ones.
 
     Breaks when ``replace_tokens`` does not compare the version.
     """
-    store = LaunchStore(launch_engine, cipher, "hc1")
+    store = LaunchStore(each_engine, cipher, "hc1")
     launched(store)
     assert store.replace_tokens("l1", 1, tokens={"access_token": "two"}, context={})
     assert not store.replace_tokens("l1", 1, tokens={"access_token": "late"}, context={})
@@ -29,18 +29,18 @@ def test_late_refresh_does_not_overwrite_a_newer_one(launch_engine: Any, cipher:
     assert (row.tokens, row.token_version) == ({"access_token": "two"}, 2)
 
 
-def test_lease_is_given_once(launch_engine: Any, cipher: Any) -> None:
+def test_lease_is_given_once(each_engine: Any, cipher: Any) -> None:
     """Of two workers that want to renew one token, one may."""
-    store = LaunchStore(launch_engine, cipher, "hc1")
+    store = LaunchStore(each_engine, cipher, "hc1")
     launched(store)
     assert [store.lease_refresh("l1", 1, until=NOW + 60) for _ in range(2)] == [True, False]
     store.release_refresh("l1", 1)
     assert store.lease_refresh("l1", 1, until=NOW + 60)
 
 
-def test_launch_is_not_kept_for_a_session_that_is_gone(launch_engine: Any, cipher: Any) -> None:
+def test_launch_is_not_kept_for_a_session_that_is_gone(each_engine: Any, cipher: Any) -> None:
     """A sign-in that comes back after the browser session ended leaves no launch behind."""
-    store = LaunchStore(launch_engine, cipher, "hc1")
+    store = LaunchStore(each_engine, cipher, "hc1")
     launched(store)
     store.end_session("s1")
     row = LaunchRow("l2", "s1", {}, {}, 1, 0, NOW, NOW + 600)
@@ -49,9 +49,9 @@ def test_launch_is_not_kept_for_a_session_that_is_gone(launch_engine: Any, ciphe
     assert store.launch("l2", now=NOW, idle_seconds=60) is None
 
 
-def test_tenants_do_not_see_each_other(launch_engine: Any, cipher: Any) -> None:
+def test_tenants_do_not_see_each_other(each_engine: Any, cipher: Any) -> None:
     """A cookie, a launch and a note of one health center are nothing to another."""
-    here, there = LaunchStore(launch_engine, cipher, "hc1"), LaunchStore(launch_engine, cipher, "hc2")
+    here, there = LaunchStore(each_engine, cipher, "hc1"), LaunchStore(each_engine, cipher, "hc2")
     launched(here)
     here.put_note("l1", "answer", 1)
     assert here.session_of("next", now=NOW, idle_seconds=60) is not None

@@ -1,14 +1,16 @@
-"""A real vault in a SQLite file, people who ask, and the referral that most tests are about. Canaries in every name."""
+"""A real vault, in a SQLite file and in PostgreSQL; people who ask; the referral most tests are about. Canary names."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import Database, PostgresDatabase, PostgresServer, SqliteDatabase
 from sqlalchemy import Engine, text
 
 from fhir_profiles import terminology
@@ -24,7 +26,7 @@ from smart_app.gateways import audit_log
 from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.directory import SqlDirectory
 from smart_app.gateways.door import VaultDoor
-from smart_app.gateways.engine import make_engine
+from smart_app.gateways.engine import empty_wal, make_engine
 from smart_app.gateways.migrations_runner import migrate
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.policy.access import Purpose, Requester, Role
@@ -51,7 +53,7 @@ class Ids:
 class World:
     """One health center's vault and everybody around it."""
 
-    path: Path
+    database: Database
     engine: Engine
     cipher: MasterCipher
     door: VaultDoor
@@ -247,9 +249,18 @@ class World:
             return int(connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one())
 
     def run(self, statement: str, **values: Any) -> None:
-        """What somebody with the database's password could do."""
+        """What somebody with the database's password could do. ``:zeros`` is 32 empty bytes."""
+        known = {"zeros": bytes(32)} if ":zeros" in statement else {}
         with self.engine.begin() as connection:
-            connection.execute(text(statement), values)
+            connection.execute(text(statement), known | values)
+
+    def unlock_audit(self) -> None:
+        """Take away what keeps the log's rows from being changed, as the owner of the database can."""
+        if self.engine.dialect.name == "postgresql":
+            self.run("DROP TRIGGER IF EXISTS audit_row_no_change ON audit_row")
+        else:
+            for change in ("update", "delete"):
+                self.run(f"DROP TRIGGER IF EXISTS audit_row_no_{change}")
 
     def alerts(self) -> list[str]:
         with self.engine.begin() as connection:
@@ -281,29 +292,45 @@ def make_partner():
 
 
 @pytest.fixture(scope="session")
-def empty_vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One migrated database file, copied for each test."""
-    path = tmp_path_factory.mktemp("vault") / "empty.sqlite3"
-    migrate(f"sqlite:///{path}")
-    engine = make_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("BEGIN")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A migrated, empty SQLite file, made once."""
+    file = tmp_path_factory.mktemp("vault") / "empty.sqlite3"
+    migrate(f"sqlite:///{file}")
+    engine = make_engine(f"sqlite:///{file}")
+    empty_wal(engine)
     engine.dispose()
-    return path
+    return file.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres: PostgresServer) -> str:
+    """The same in PostgreSQL: the name of a database to copy."""
+    migrate(postgres.create("empty_vault"))
+    return "empty_vault"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty vault; every test of a gateway runs on both databases."""
+    if request.param == "sqlite":
+        file = tmp_path / "vault.sqlite3"
+        file.write_bytes(request.getfixturevalue("empty_file"))
+        yield SqliteDatabase(file)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create(f"vault_{uuid.uuid4().hex}", request.getfixturevalue("empty_database"))
+    yield PostgresDatabase(url)
+    server.drop(url)
 
 
 @pytest.fixture
-def world(empty_vault: Path, tmp_path: Path):
-    path = tmp_path / "vault.sqlite3"
-    path.write_bytes(empty_vault.read_bytes())
-    engine = make_engine(f"sqlite:///{path}")
+def world(database: Database):
+    engine = make_engine(database.url)
     cipher = MasterCipher(MasterKey(SECRET), "hc1")
     door = VaultDoor(engine, cipher, site_id="main", organization_reference="Organization/hc1")
     directory = SqlDirectory(engine, "hc1")
     for partner_id in ("harbor", "northside"):
         directory.add_partner(partner(partner_id))
     jobs = SqlJobStore(engine, cipher, site_id="main", now=lambda: NOW)
-    yield World(path, engine, cipher, door, directory, jobs)
+    yield World(database, engine, cipher, door, directory, jobs)
     engine.dispose()

@@ -101,7 +101,7 @@ def test_cases_come_in_the_order_a_person_needs_them(world):
     late, early = world.inbound(), world.inbound()
     urgent = world.inbound()
     world.run("UPDATE vault_case SET due_on = '2026-11-27' WHERE case_id = :id", id=late.case_id)
-    world.run("UPDATE vault_case SET due_on = '2026-11-28', needs_person = 1 WHERE case_id = :id", id=urgent.case_id)
+    world.run("UPDATE vault_case SET due_on = '2026-11-28', needs_person = true WHERE case_id = :id", id=urgent.case_id)
     with world.door.open_for(world.scheduler(), world.now) as work:
         found = [case.case_id for case in work.find_cases(CaseKind.INBOUND, is_open=True)]
     assert found == [urgent.case_id, early.case_id, late.case_id]

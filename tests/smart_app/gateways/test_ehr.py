@@ -110,7 +110,7 @@ def test_rule_R05_the_launched_patient_is_labelled_on_entry_and_never_stored(wor
     patient = gateway.launched_patient(world.clinician(), world.now)
     assert labels_of(patient) == (Label(CONFIDENTIALITY, "R"),)
     assert patient["name"] == [{"family": "Canary-Surname"}]
-    raw = b"".join(file.read_bytes() for file in world.path.parent.glob("vault.sqlite3*"))
+    raw = world.database.raw()
     assert b"Canary-Surname" not in raw
     assert world.count("vault_resource") == 0
 

@@ -88,7 +88,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(world, program, kill_
     """Power off at any moment of a send: afterwards the program has this referral exactly once."""
     address, taken = program
     ids = world.refer()
-    url = f"sqlite:///{world.path}"
+    url = world.database.url
 
     def work(at: str) -> int:
         return subprocess.run([sys.executable, "-c", WORKER, url, address, at], timeout=60).returncode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from smart_app.gateways.migrations_runner import migrate, schema_is_current
 from smart_app.gateways.tables import metadata
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'vault.sqlite3'}"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'vault.sqlite3'}"
+    return str(request.getfixturevalue("postgres").create(f"empty_{uuid.uuid4().hex}"))
 
 
 def test_an_empty_database_is_not_current_until_it_was_migrated(url: str):
@@ -78,13 +82,14 @@ def _row(connection, labels: str | None) -> None:
     connection.execute(
         text(
             "INSERT INTO vault_case (tenant_id, case_id, month, kind, is_open, needs_person, author_index, details)"
-            " VALUES ('hc1', 'c', '2026-11', 'referral', 1, 0, x'00', x'00')"
-        )
+            " VALUES ('hc1', 'c', '2026-11', 'referral', true, false, :body, :body)"
+        ),
+        {"body": b"0"},
     )
     connection.execute(
         text(
             "INSERT INTO vault_resource (tenant_id, resource_type, resource_id, version, case_id, ordinal, month,"
-            " is_current, labels, body) VALUES ('hc1', 'Task', 't', 1, 'c', 1, '2026-11', 1, :labels, x'00')"
+            " is_current, labels, body) VALUES ('hc1', 'Task', 't', 1, 'c', 1, '2026-11', true, :labels, :body)"
         ),
-        {"labels": labels},
+        {"labels": labels, "body": b"0"},
     )

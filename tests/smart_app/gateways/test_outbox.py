@@ -172,7 +172,7 @@ def test_two_workers_send_each_message_once(world):
     """
     for number in range(20):
         queue(world, f"partner-{number}", times=2)
-    url = f"sqlite:///{world.path}"
+    url = world.database.url
     workers = [
         subprocess.Popen([sys.executable, "-c", CLAIMER, url], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

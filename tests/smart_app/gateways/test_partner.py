@@ -279,11 +279,7 @@ def test_rule_R05_a_referral_with_a_row_that_cannot_be_trusted_is_not_sent(world
     Break: drop _is_unlabelled in VaultDoor._releasable.
     """
     world.refer()
-    raw = world.engine.raw_connection()
-    raw.execute("PRAGMA ignore_check_constraints = ON")
-    raw.execute("UPDATE vault_resource SET labels = '' WHERE resource_type = 'Patient'")
-    raw.execute("PRAGMA ignore_check_constraints = OFF")
-    raw.close()
+    world.database.run_unchecked("UPDATE vault_resource SET labels = '' WHERE resource_type = 'Patient'", {})
     assert sender.send(claim(world), world.now).result is SendResult.NOT_RELEASED
     assert client.calls == 0
     assert world.alerts() == ["vault-row-not-trusted"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 from decimal import Decimal
-from pathlib import Path
 
 import orjson
 import pytest
@@ -33,16 +32,10 @@ BAD_LABELS = [
 def set_labels(world, reference: str, labels: str) -> None:
     """Write labels by hand, past the table's own check."""
     kind, resource_id = reference.split("/")
-    raw = world.engine.raw_connection()
-    try:
-        raw.execute("PRAGMA ignore_check_constraints = ON")
-        raw.execute(
-            "UPDATE vault_resource SET labels = ? WHERE resource_type = ? AND resource_id = ?",
-            (labels, kind, resource_id),
-        )
-        raw.execute("PRAGMA ignore_check_constraints = OFF")
-    finally:
-        raw.close()
+    world.database.run_unchecked(
+        "UPDATE vault_resource SET labels = :labels WHERE resource_type = :kind AND resource_id = :id",
+        {"labels": labels, "kind": kind, "id": resource_id},
+    )
 
 
 @pytest.mark.rule("R5")
@@ -107,9 +100,9 @@ def test_rule_R05_an_error_of_the_policy_is_a_no(world, monkeypatch):
     [
         "UPDATE vault_resource SET body = (SELECT body FROM vault_resource WHERE resource_type = 'Patient')"
         " WHERE resource_type = 'Task'",
-        "UPDATE vault_key SET wrapped = zeroblob(length(wrapped))",
+        "UPDATE vault_key SET wrapped = :zeros",
         "DELETE FROM vault_key",
-        "UPDATE vault_resource SET body = zeroblob(10) WHERE resource_type = 'Task'",
+        "UPDATE vault_resource SET body = :zeros WHERE resource_type = 'Task'",
     ],
 )
 def test_content_that_was_moved_or_lost_its_key_is_an_incident_not_a_crash(world, statement):
@@ -178,7 +171,7 @@ def test_a_copy_of_the_database_shows_no_person_no_partner_and_no_time_of_closed
     assert world.jobs.claim(limit=5, lease_seconds=60) == []  # idle: the write-ahead log is emptied
     world.run("DELETE FROM partner")  # the public directory names programs; a case must not
     empty_wal(world.engine)
-    raw = b"".join(file.read_bytes() for file in Path(world.path).parent.glob("vault.sqlite3*"))
+    raw = world.database.raw()
     gone = ["Canary", "canary", "555-0142777", "harbor", "Harbor", "dr-lee", "2026-11-24T", "2026-11-25", "15:00"]
     assert [word for word in gone if word.encode() in raw] == []
     assert bytes(due[1]) not in raw
@@ -189,7 +182,7 @@ def test_a_copy_of_the_database_shows_no_person_no_partner_and_no_time_of_closed
 def test_the_search_for_canaries_finds_one_that_was_planted(world):
     """The test above would notice: a name in clear text in the file is found."""
     world.run(
-        "INSERT INTO alert (tenant_id, alert_id, month, kind, is_open) VALUES ('hc1', 'x', '2026-11', 'Canary', 1)"
+        "INSERT INTO alert (tenant_id, alert_id, month, kind, is_open) VALUES ('hc1', 'x', '2026-11', 'Canary', true)"
     )
-    raw = b"".join(file.read_bytes() for file in Path(world.path).parent.glob("vault.sqlite3*"))
+    raw = world.database.raw()
     assert b"Canary" in raw
