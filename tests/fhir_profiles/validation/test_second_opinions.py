@@ -191,7 +191,11 @@ def test_what_it_finds_our_gate_finds(second: SecondOpinion, valid_examples: lis
     missed = []
     for example, kind, copy in islice(broken, 0, None, EVERY):
         ours = [issue for issue in validate(copy, example.profile) if issue.severity == "error"]
-        theirs = second.errors(copy)
+        try:
+            theirs = second.errors(copy)
+        except (AttributeError, KeyError, TypeError):
+            seen["it fell"] += 1  # it takes a code for a list, say, and has no opinion then; ours must not fall
+            continue
         seen[f"{kind} both" if ours and theirs else f"{kind} ours" if ours else f"{kind} none"] += 1
         if theirs and not ours:
             missed.append((example.name, kind, theirs))
@@ -199,6 +203,7 @@ def test_what_it_finds_our_gate_finds(second: SecondOpinion, valid_examples: lis
     assert {"gone both", "kind both", "text both", "strange both"} <= seen.keys()
     both = sum(count for name, count in seen.items() if name.endswith("both"))
     assert both > 0.5 * seen.total() > 25
+    assert seen["it fell"] <= 0.05 * seen.total()
 
 
 needs_records = pytest.mark.skipif(not SYNTHEA.is_dir(), reason="../shared/fhir/synthea is not beside this checkout")
