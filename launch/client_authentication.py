@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
-from urllib.parse import urlsplit
 
 import requests
 from authlib.oauth2.rfc6749.errors import InvalidClientError
@@ -23,6 +22,8 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 from joserfc.jws import JWSRegistry
+
+from launch.transport import AddressRules, hold, was_refused
 
 PublicKey = RSAKey | ECKey
 
@@ -122,7 +123,7 @@ class _Cached:
 
 
 class JwksCache:
-    """Fetches registered JWKS URLs: https (or loopback http where allowed), no redirect, a few seconds, 64 kB.
+    """Fetches registered JWKS URLs: https to a public address (or this computer, where allowed), no redirect, 64 kB.
 
     A set is kept as long as its ``Cache-Control`` says and never longer (an hour at most; a minute when it says
     nothing). An unknown ``kid`` fetches again, once a minute at most. After a failed fetch it waits two seconds.
@@ -136,15 +137,19 @@ class JwksCache:
     DEADLINE_SECONDS = 8.0
 
     def __init__(self, *, allows_loopback_http: bool = False, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._allows_loopback_http = allows_loopback_http
+        self._rules = AddressRules(allows_loopback=allows_loopback_http)
         self._monotonic = monotonic
-        self._entries: dict[str, _Cached] = {}
+        self._entries: dict[tuple[str, AddressRules], _Cached] = {}
         self._lock = threading.Lock()
 
-    def keys(self, url: str, kid: str | None) -> list[PublicKey]:
-        """The keys at ``url``, fetched again if ``kid`` is not among them. Raises ``KeysUnavailableError``."""
+    def keys(self, url: str, kid: str | None, rules: AddressRules | None = None) -> list[PublicKey]:
+        """The keys at ``url``, fetched again if ``kid`` is not among them. Raises ``KeysUnavailableError``.
+
+        ``rules``: where this fetch may connect to, if another place than usual (an EHR on the hospital's network).
+        """
+        rules = rules or self._rules
         with self._lock:
-            entry = self._entries.setdefault(url, _Cached())
+            entry = self._entries.setdefault((url, rules), _Cached())
         with entry.lock:
             now = self._monotonic()
             is_fresh = now < entry.fresh_until
@@ -153,13 +158,13 @@ class JwksCache:
                 return entry.keys
             if not is_fresh and entry.reason and now - entry.tried_at < self.FAILURE_SECONDS:
                 raise KeysUnavailableError(entry.reason)
-            self._refresh(url, entry, now)
+            self._refresh(url, rules, entry, now)
             return entry.keys
 
-    def _refresh(self, url: str, entry: _Cached, now: float) -> None:
+    def _refresh(self, url: str, rules: AddressRules, entry: _Cached, now: float) -> None:
         entry.tried_at = now
         try:
-            document, lifetime = self._fetch(url)
+            document, lifetime = self._fetch(url, rules)
         except KeysUnavailableError as error:
             entry.keys, entry.kids, entry.fresh_until, entry.reason = [], frozenset(), 0.0, error.reason
             raise
@@ -167,14 +172,14 @@ class JwksCache:
         entry.kids = frozenset(key.kid for key in entry.keys if key.kid is not None)
         entry.fresh_until, entry.reason = now + lifetime, ""
 
-    def _fetch(self, url: str) -> tuple[object, float]:
-        if not is_allowed_address(url, allows_loopback_http=self._allows_loopback_http):
+    def _fetch(self, url: str, rules: AddressRules) -> tuple[object, float]:
+        if not rules.allow_url(url):
             raise KeysUnavailableError("jwks-address")
         deadline = time.monotonic() + self.DEADLINE_SECONDS
         body = b""
         try:
             with requests.Session() as session:
-                session.trust_env = False  # a .netrc entry would add an Authorization header
+                hold(session, rules)
                 with session.get(
                     url,
                     headers={"Accept": "application/json"},
@@ -189,8 +194,8 @@ class JwksCache:
                         if len(body) > MAX_JWKS_BYTES or time.monotonic() > deadline:
                             raise KeysUnavailableError("jwks-too-large-or-slow")
                     cache_control = answer.headers.get("Cache-Control")
-        except requests.RequestException:
-            raise KeysUnavailableError("jwks-no-answer") from None
+        except requests.RequestException as error:
+            raise KeysUnavailableError("jwks-address" if was_refused(error) else "jwks-no-answer") from None
         try:
             return json.loads(body), self.lifetime(cache_control)
         except (ValueError, RecursionError):
@@ -208,17 +213,6 @@ class JwksCache:
             if match := re.fullmatch(r'max-age="?(\d{1,9})"?', directive):
                 return min(float(match[1]), cls.MAX_SECONDS)
         return cls.DEFAULT_SECONDS
-
-
-def is_allowed_address(url: str, *, allows_loopback_http: bool) -> bool:
-    """https, or http to this machine where configuration allows it; no user name, no fragment."""
-    try:
-        parts = urlsplit(url)
-        is_plain = bool(parts.hostname) and not (parts.username or parts.password or parts.fragment)
-    except ValueError:
-        return False
-    is_loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and allows_loopback_http and is_loopback))
 
 
 # --- their side: we judge a partner's assertion ----------------------------------------------------------------------

@@ -32,6 +32,19 @@ from smart_app.workflows import referral
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 TODAY = NOW.date()
 BASE = "http://127.0.0.1:8000"
+GRANTED = frozenset(
+    {
+        "launch",
+        "openid",
+        "fhirUser",
+        "online_access",
+        "patient/Patient.rs",
+        "patient/Encounter.rs",
+        "patient/Observation.cruds",
+        "patient/ServiceRequest.cruds",
+        "user/Appointment.cruds",
+    }
+)
 ROLES = {
     "Practitioner/dr-lee": "physician",
     "Practitioner/sched-kim": "scheduler",
@@ -86,6 +99,9 @@ class Desk:
         return any(
             p.partner_id == partner_id and not p.is_suspended and p.mou_ends_on >= now.date() for p in self.partners
         )
+
+    def is_current(self, partner: Partner, now: datetime) -> bool:
+        return self.is_open(partner.partner_id, now)
 
     def launched_patient(self, requester: Requester, now: datetime) -> Payload:
         self.patient_reads += 1
@@ -251,7 +267,7 @@ def enter(app: Flask, desk: Desk) -> Enter:
             fhir_user=f"Practitioner/{user}",
             patient_id=patient,
             encounter_id=encounter,
-            granted_scopes=frozenset(),
+            granted_scopes=GRANTED,
             needs_patient_banner=True,
             started_at=NOW,
             expires_at=NOW,
