@@ -357,9 +357,10 @@ class LaunchStore:
                 return None, False
             self._delete(connection, launch_note, {"launch_id": launch_id})
             self._delete(connection, table, {"launch_id": launch_id})
-            is_last = not any(self._has_rows(connection, kind, row["session_id"]) for kind in (table, launch_pending))
+            where = {"session_id": row["session_id"]}
+            is_last = not any(self._select(connection, kind, where).first() for kind in (table, launch_pending))
             if is_last:
-                self._delete(connection, launch_session, {"session_id": row["session_id"]})
+                self._delete(connection, launch_session, where)
         return self._launch_row(row), is_last
 
     def expired_launches(self, *, now: int, idle_seconds: int, limit: int = 100) -> list[LaunchRow]:
@@ -479,9 +480,6 @@ class LaunchStore:
         where = {"tenant_id": self._tenant_id, **where}
         statement = select_where(table, tuple(where), tuple(later_than))
         return connection.execute(statement, bound({**where, **later_than})).mappings()
-
-    def _has_rows(self, connection: Connection, table: Table, session_id: str) -> bool:
-        return self._select(connection, table, {"session_id": session_id}).first() is not None
 
     def _clear_expired(self, connection: Connection, now: int) -> None:
         """Pending launches past their time, and sessions past theirs that hold no launch any more."""

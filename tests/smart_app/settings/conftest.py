@@ -109,7 +109,9 @@ def _toml(table: dict[str, Any], name: str = "") -> list[str]:
 
 
 def _is_table(key: str, value: Any) -> bool:
-    return (key in ("site", "demo", "roles") and isinstance(value, dict)) or (key == "ehr" and isinstance(value, list))
+    if key == "ehr":
+        return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+    return key in ("site", "demo", "roles") and isinstance(value, dict)
 
 
 def _value(value: Any) -> str:
