@@ -24,8 +24,8 @@ ERRATA: dict[str, Erratum] = {
     "dom-3": Erratum(
         "contained.where((('#' + id in (%resource.descendants().reference | %resource.descendants().ofType(canonical) "
         "| %resource.descendants().ofType(uri) | %resource.descendants().ofType(url))) "
-        "or descendants().where(reference = '#').exists() or descendants().ofType(canonical).where($this = '#').exists()"
-        ").not()).trace('unmatched', id).empty()",
+        "or descendants().where(reference = '#').exists() "
+        "or descendants().ofType(canonical).where($this = '#').exists()).not()).trace('unmatched', id).empty()",
         "asks many elements with as(), which takes one; ofType() takes many",
     ),
     "que-7": Erratum(

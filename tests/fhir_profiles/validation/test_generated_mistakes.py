@@ -277,9 +277,8 @@ def is_closed(by_id: dict[str, Payload], name: str) -> bool:
 def missing_kinds(element: Payload, kinds: set[str]) -> set[str]:
     """What can be broken in this element, and was not."""
     name = element["id"].rpartition(".")[2]
-    if ":" in name and not any(one in name for one in ("[x]:",)):
-        wanted = {"slice missing"} if element["min"] else set()
-        return wanted - kinds
+    if ":" in name and "[x]:" not in name:
+        return ({"slice missing"} if element["min"] else set()) - kinds
     if element["max"] == "0":
         return {"forbidden"} - kinds
     wanted = {"missing"} if element["min"] else set()

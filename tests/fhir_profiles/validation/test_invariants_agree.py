@@ -1,4 +1,4 @@
-"""Each invariant in Python, in fhirpathpy and in npm `fhirpath`: the same answer on some hundreds of generated elements.
+"""Each invariant in Python, fhirpathpy and npm `fhirpath`: the same answer on some hundreds of generated elements.
 
 The elements are built from the definitions themselves: what an invariant names is there often, all else rarely, and
 values are of small sets, so that equal values, forbidden codes and wrong orders happen. Every generated element is one
@@ -52,8 +52,8 @@ MORE_WORDS = {
     "rng-2": {"value"},
     "wmr-2": {"start", "end"},
 }
-# Values of a type, or of an element of this name, that an invariant needs to be seen with. Two dates are both days or both times: a day has no zone, and the
-# engines then read that of the machine.
+# Values of a type, or of an element of this name, that an invariant needs to be seen with. Two dates are both days or
+# both times: a day has no zone, and the engines then read that of the machine.
 DAYS = ["2026-02-01", "2026-02-27", "2026-02-28", "2026-03-15"]
 TIMES = ["2026-02-01T10:00:00Z", "2026-02-01T10:00:00+02:00", "2026-02-28T09:59:59Z", "2026-03-15T00:00:00.5Z"]
 MONTHS = ["2026", "2026-02", "2026-03", *DAYS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,12 @@ from fhir_profiles.validation import examine, parse
 from fhir_profiles.validation.remedies import remedies, remedy_of
 
 ROOT = Path(__file__).resolve().parents[3]
-CODE = [path for path in sorted((ROOT / "fhir_profiles").rglob("*.py")) if "ig" not in path.parts]
+NO_ISSUES = {"capability_statement.py"}  # sentences about the API, none of them an issue
+CODE = [
+    path
+    for path in sorted((ROOT / "fhir_profiles").rglob("*.py"))
+    if "ig" not in path.parts and path.name not in NO_ISSUES
+]
 INVALID = ROOT / "fhir_profiles" / "ig" / "invalid"
 
 
@@ -73,10 +79,10 @@ def test_issue_texts_are_written_as_sentences() -> None:
     assert [text for text in told if text and not _is_sentence(text)] == []
 
 
-@pytest.mark.parametrize("path", sorted(INVALID.glob("*/*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_issue_of_an_invalid_example_has_its_remedy(path: Path) -> None:
+@pytest.mark.parametrize("entry", json.loads((INVALID / "index.json").read_text()), ids=lambda entry: entry["file"])
+def test_every_issue_of_an_invalid_example_has_its_remedy(entry: dict[str, str]) -> None:
     """What the gate really says is found again in the table, words filled in."""
-    issues = examine.examine(parse(path.read_bytes()), path.parent.name)
+    issues = examine.examine(parse((INVALID / entry["file"]).read_bytes()), entry["profile"])
     assert issues
     assert [issue.text for issue in issues if remedy_of(issue.text) is None] == []
 
