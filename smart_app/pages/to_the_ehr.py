@@ -5,10 +5,15 @@ A script of ours sends it at once; without one there is a button. It has no blue
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from flask import Response, g, render_template
+
+# What may stand in our policy header: an address whose host is a plain name or number, so that no sign of it ends one
+# directive and begins another.
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Request(Protocol):
@@ -32,6 +37,7 @@ def show(wanted: Request) -> Response:
 
 
 def origin(address: str) -> str:
-    """ "https://ehr.example:8443" of an address there."""
+    """ "https://ehr.example:8443" of an address there; "" for a host with odd signs, and then the form goes nowhere."""
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
+    found = f"{parts.scheme}://{parts.netloc}"
+    return found if _ORIGIN.fullmatch(found) else ""

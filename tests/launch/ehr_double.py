@@ -57,6 +57,7 @@ class EhrDouble:
     token_failure: tuple[int, Any] | None = None
     token_delay_seconds: float = 0.0
     revoke_delay_seconds: float = 0.0
+    style_answer: Callable[[], Any] = lambda: Response(status=404)
     fhir_answer: Callable[[Recorded], Response | None] = lambda recorded: None
     received: list[Recorded] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -185,6 +186,10 @@ def ehr_app(ehr: EhrDouble) -> Flask:
         ):
             return jsonify(error="invalid_grant", error_description="canary-from-the-ehr"), 400
         return jsonify(ehr.issue(asked, ehr.token_changes))
+
+    @app.get("/style.json")
+    def style() -> Any:
+        return ehr.style_answer()
 
     @app.post("/revoke")
     def revoke() -> Response | tuple[Response, int]:

@@ -54,6 +54,8 @@ def test_aud_is_the_iss_as_it_was_sent(launch_app: Any, ehr: Any) -> None:
     assert asked(url)["aud"] == [ehr.fhir_base + "/"]
 
 
+@pytest.mark.requirement("smart@46")
+@pytest.mark.requirement("smart@148")
 def test_write_scopes_are_asked_only_where_we_write(make_launch_app: Any, ehr: Any) -> None:
     """An EHR with write-back is asked for creating those types only; no wildcard is ever asked."""
     app = make_launch_app(ehr, write_types=("Observation", "Appointment"))
@@ -311,6 +313,7 @@ def test_expired_code_is_a_plain_page(launch_app: Any, ehr: Any) -> None:
     assert launch_app.events[-1].reason == "token-refused/token-invalid-grant"
 
 
+@pytest.mark.requirement("smart@6")
 @pytest.mark.requirement("smart@5")
 def test_callback_leads_only_into_the_app(launch_app: Any, ehr: Any) -> None:
     """After the sign-in the browser goes to a page of ours, whatever else the address carried."""

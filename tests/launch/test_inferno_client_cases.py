@@ -328,6 +328,7 @@ def _require_sound_authorization(run: Run) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.requirement("smart@150")
 @pytest.mark.requirement("smart@3")
 @pytest.mark.requirement("smart@13")
 @pytest.mark.requirement("smart@32")

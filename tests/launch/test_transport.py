@@ -229,6 +229,9 @@ def secure_server(tmp_path: Path) -> Iterator[Callable[[str], tuple[int, str]]]:
         server.server_close()
 
 
+@pytest.mark.requirement("smart@1")
+@pytest.mark.requirement("smart@230")
+@pytest.mark.requirement("smart@318")
 @pytest.mark.parametrize(("certified", "opens"), [("ehr.example", True), ("other.example", False)])
 def test_tls_proves_the_name_not_the_address(
     certified: str, opens: bool, secure_server: Callable[[str], tuple[int, str]]
