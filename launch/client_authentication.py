@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -33,6 +33,13 @@ ASSERTION_SECONDS = 240  # the limit is 300; the rest is for clocks that run apa
 MAX_ASSERTION_CHARACTERS = 8_000
 MAX_JTI_CHARACTERS = 255
 MAX_KEYS = 50
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192  # a longer key is no safer against anyone, and each check of it costs us more
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_ALGORITHMS_OF: Mapping[str, tuple[str, ...]] = {
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    "EC": ("ES256", "ES384", "ES512"),
+}
 MAX_JWKS_BYTES = 64_000
 FAILED = "client authentication failed"  # one text for every cause; the cause goes to the audit log
 
@@ -73,8 +80,9 @@ class SmartPrivateKeyJWT(PrivateKeyJWT):  # type: ignore[misc]  # Authlib is unt
 def public_keys(document: object) -> list[PublicKey]:
     """The usable RSA (2048 bits or more) and EC keys of a JWKS, taken one by one.
 
-    A key that is private, symmetric, too short, meant for encryption or not understood is left out and spoils no
-    other (joserfc refuses a whole set for one unknown curve). A ``kid`` that occurs twice names nobody: both are out.
+    A key that is private, symmetric, too short or too long, meant for something else or not understood is left out
+    and spoils no other (joserfc refuses a whole set for one unknown curve). A ``kid`` that occurs twice names nobody:
+    both are out.
     """
     entries = document.get("keys") if isinstance(document, dict) else None
     found = [key for entry in _listed(entries) if (key := _public_key(entry)) is not None]
@@ -90,9 +98,9 @@ def _listed(entries: object) -> Sequence[object]:
 
 
 def _public_key(entry: object) -> PublicKey | None:
-    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC") or "d" in entry:
+    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC") or _PRIVATE_MEMBERS & set(entry):
         return None
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+    if not _is_for_verifying(entry):
         return None
     try:
         key = JWKRegistry.import_key(entry)
@@ -100,8 +108,15 @@ def _public_key(entry: object) -> PublicKey | None:
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if isinstance(key, RSAKey):
-        return key if bits >= 2048 else None
+        return key if MIN_RSA_BITS <= bits <= MAX_RSA_BITS else None
     return key if isinstance(key, ECKey) else None
+
+
+def _is_for_verifying(entry: Mapping[str, Any]) -> bool:
+    """``use``, ``key_ops`` and ``alg`` may be absent; where one is there it has to allow what we would do with it."""
+    operations = entry.get("key_ops", ["verify"])
+    is_allowed = isinstance(operations, list) and "verify" in operations and entry.get("use", "sig") == "sig"
+    return is_allowed and ("alg" not in entry or entry["alg"] in _ALGORITHMS_OF[entry["kty"]])
 
 
 class KeysUnavailableError(Exception):
@@ -395,6 +410,8 @@ def _is_number(value: object) -> bool:
 
 
 def _fits(key: PublicKey, algorithm: str) -> bool:
+    if key.alg not in (None, algorithm):  # given for another algorithm
+        return False
     if algorithm == "ES384":
         return isinstance(key, ECKey) and key.curve_name == "P-384"
     return isinstance(key, RSAKey)

@@ -43,9 +43,7 @@ def rotate(path: Path, algs: Sequence[str], now: float, overlap_seconds: float =
     with _rewriting(path) as kept:
         waiting = {one.alg for one in kept if one.signs_from > now}
         if waiting & set(algs):
-            raise KeyFileError(
-                "A new key is waiting to sign already: see keys status, or take it back with keys retire."
-            )
+            raise KeyFileError("A new key waits to sign already: see keys status, or take it back with keys retire.")
         kept += [new_key(alg, made_at=now, signs_from=now + overlap_seconds) for alg in algs]
     return status(path, now)
 

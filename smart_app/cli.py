@@ -101,6 +101,11 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
                 "logger_class": logs.server_logger(),
                 "limit_request_line": 8190,  # a launch value may be long; what is too long gets our own page
                 "control_socket_disable": True,
+                # No header of a caller or proxy changes the path, the scheme or where we think we are: our addresses
+                # come from public_base_url, and who called from trusted_proxies (smart_app/app.py).
+                "forwarded_allow_ips": "",
+                "forwarder_headers": "",
+                "secure_scheme_headers": {},
             }
             for key, value in options.items():
                 if key in self.cfg.settings:

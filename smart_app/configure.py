@@ -230,7 +230,7 @@ def _notes(settings: Any) -> list[str]:
         if one.is_test and not one.test_patients:
             notes.append(f"{where}.test_patients: none is listed yet, so no chart can be opened")
         if not one.is_test and one.test_patients:
-            notes.append(f'{where}.test_patients: in production only for `doctor --watch` and `--proof`')
+            notes.append(f"{where}.test_patients: in production only for `doctor --watch` and `--proof`")
         if one.proof_file is not None and not one.write_types:
             notes.append(f"{where}.proof_file: is not used: placement writes nothing to this EHR")
     return notes

@@ -198,8 +198,8 @@ def role_rule() -> str:
 def test_system() -> str | None:
     """The name of the EHR where this is a test environment, for the banner on every page; None in production."""
     ehrs = settings().ehr
-    if "launch" in g:
-        return next((e.name for e in ehrs if e.id == launch().registration_id and e.is_test), None)
+    if "registration_id" in g:  # a launch of this EHR, let in or refused
+        return next((e.name for e in ehrs if e.id == g.registration_id and e.is_test), None)
     return ehrs[0].name if ehrs and all(e.is_test for e in ehrs) else None
 
 
@@ -339,7 +339,7 @@ def end_launch() -> None:
     """Hide, exit, idle: the launch ends here and at the EHR; the rest of this request is nobody's."""
     _installed(current_app).glances.drop(launch().launch_id)
     launch_session.end_launch(launch().launch_id)
-    for name in ("launch", "site_role", "role_rule", "requester"):
+    for name in ("launch", "site_role", "role_rule", "requester", "registration_id"):
         g.pop(name, None)
 
 
@@ -373,6 +373,7 @@ def _require_role(allowed: frozenset[str] | set[str]) -> None:
 
 def _enter() -> None:
     context = launch_session.current_launch((request.view_args or {}).get("launch_id", ""))
+    g.registration_id = context.registration_id
     _require_test_patient(context)
     found = _role_of(context)
     role = found.role

@@ -12,5 +12,5 @@ guards.protect(blueprint, guards.require_member)
 
 @blueprint.get("/v/<launch_id>/check")
 def lines(launch_id: str) -> str:
-    """The same lines that ``doctor --watch`` prints. No token, no name; the IT admin, or a listed test patient, only."""
+    """The same lines that ``doctor --watch`` prints. No token, no name; for the IT admin or a listed test patient."""
     return render_template("launch_check.html", lines=guards.check_lines())

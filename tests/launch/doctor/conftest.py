@@ -1,4 +1,4 @@
-"""A demo of its own for the doctor's tests: they spoil its EHR, its proof and its keys, and others must not see that."""
+"""A demo of its own for the doctor's tests: they spoil its EHR, its proof and its keys; others must not see that."""
 
 from __future__ import annotations
 

@@ -148,7 +148,8 @@ def test_rule_R18_refusals_take_the_same_time(tmp_path: Path) -> None:
 
     A thousand refusals, the kinds in turn in random order. Bad signatures are sent twice as often and compared with
     each other first (A/A): what differs among equals is noise, and no kind may differ by more than twice that, or by
-    2 ms. Break: in ``SmartAssertion.__call__`` leave out ``self._spend_nothing()``.
+    2 ms. By the clock on the wall, which a caller sees, and by what is computed, which a busy machine does not blur.
+    Break: in ``SmartAssertion.__call__`` leave out ``self._spend_nothing()``.
     """
     made = Station(tmp_path / "time.sqlite")
     made.register("harbor-system")
@@ -162,21 +163,23 @@ def test_rule_R18_refusals_take_the_same_time(tmp_path: Path) -> None:
         "revoked key": lambda: with_header(kid="ec-0"),
         "second use": lambda: SPENT,
     }
-    took: dict[str, list[float]] = {kind: [] for kind in kinds}
+    clocks = {"wall": time.perf_counter, "computed": time.thread_time}
+    took: dict[str, dict[str, list[float]]] = {clock: {kind: [] for kind in kinds} for clock in clocks}
     order = random.Random(11)
     for _ in range(1008 // len(kinds)):
         for kind in order.sample(list(kinds), len(kinds)):
             form = whole_form(client_assertion=kinds[kind]())
-            started = time.perf_counter()
+            started = {clock: read() for clock, read in clocks.items()}
             answer = made.http.post("/token", data=form)
-            took[kind].append((time.perf_counter() - started) * 1000)
+            for clock, read in clocks.items():
+                took[clock][kind].append((read() - started[clock]) * 1000)
             assert answer.data == FAILED
-    equals = [*took["bad signature"], *took["bad signature again"]]
-    spread = _spread(took["bad signature"] + took["bad signature again"])
-    usual = statistics.median(equals)
-    apart = {kind: abs(statistics.median(times) - usual) for kind, times in took.items()}
-    assert max(apart.values()) <= 2 * spread, (apart, spread)
-    assert max(apart.values()) < 2, apart
+    for clock, times in took.items():
+        equals = [*times["bad signature"], *times["bad signature again"]]
+        spread, usual = _spread(equals), statistics.median(equals)
+        apart = {kind: abs(statistics.median(of_kind) - usual) for kind, of_kind in times.items()}
+        assert max(apart.values()) <= 2 * spread, (clock, apart, spread)
+        assert max(apart.values()) < 2, (clock, apart)
 
 
 def _spread(equal: list[float]) -> float:

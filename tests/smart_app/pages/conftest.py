@@ -88,6 +88,10 @@ class Desk:
     patient_reads: int = 0
     visit: bool | Exception = True
     visit_reads: list[Requester] = field(default_factory=list)
+    directory: frozenset[str] | Exception = frozenset()
+    directory_reads: list[Requester] = field(default_factory=list)
+    care_team: bool | Exception = False
+    care_team_reads: list[Requester] = field(default_factory=list)
     alerts: list[Any] = field(default_factory=list)
     closed_alerts: list[str] = field(default_factory=list)
     launches: dict[str, LaunchContext] = field(default_factory=dict)
@@ -112,6 +116,18 @@ class Desk:
         if isinstance(self.visit, Exception):
             raise self.visit
         return self.visit
+
+    def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
+        self.directory_reads.append(requester)
+        if isinstance(self.directory, Exception):
+            raise self.directory
+        return self.directory
+
+    def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
+        self.care_team_reads.append(requester)
+        if isinstance(self.care_team, Exception):
+            raise self.care_team
+        return self.care_team
 
     def open_alerts(self) -> list[Any]:
         return self.alerts

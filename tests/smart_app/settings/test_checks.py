@@ -120,9 +120,7 @@ BAD: list[tuple[str, Change, str | None]] = [
     ("ehr.b.proof_file", ehr_b(placement={"Observation": "ehr-and-vault"}), "ehr.placement"),
     (
         "ehr.b.proof_file",
-        lambda s: s["ehr"][1].update(
-            placement={"Observation": "ehr-and-vault"}, proof_file=s["ehr"][0]["proof_file"]
-        ),
+        lambda s: s["ehr"][1].update(placement={"Observation": "ehr-and-vault"}, proof_file=s["ehr"][0]["proof_file"]),
         "ehr.proof_file",
     ),
     ("ehr.b.roles", ehr_b(roles={"Practitioner/x": "king"}), None),

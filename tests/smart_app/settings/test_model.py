@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -51,5 +50,5 @@ def test_rule_R06_a_proof_is_read_again_when_its_file_is_replaced(folder: Any) -
     assert made_on() is None
     folder.prove("a", TODAY)
     assert made_on() == TODAY
-    os.unlink(folder.proof)
+    folder.proof.unlink()
     assert made_on() is None

@@ -61,9 +61,7 @@ def test_client_secret_that_others_can_read_or_that_nobody_needs(folder: Any, mo
 
 
 @pytest.mark.rule("R41")
-def test_rule_R41_a_variable_that_is_no_setting_refuses_the_start(
-    folder: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rule_R41_a_variable_that_is_no_setting_refuses_the_start(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelled variable would silently not count, so it is named. Break: ``_unknown_environment`` returns []."""
     monkeypatch.setenv("WARM_REFERRAL_AUDIT", "off")
     monkeypatch.setenv("WARM_REFERRAL_SITE__FONE", "555-0100")

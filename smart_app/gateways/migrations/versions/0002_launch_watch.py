@@ -34,4 +34,3 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
-
