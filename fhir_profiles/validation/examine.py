@@ -22,9 +22,15 @@ _OPEN_SYSTEMS = {
     "http://loinc.org": "The code is of LOINC, whose codes are not checked here.",
     "http://snomed.info/sct": "The code is of SNOMED CT, whose codes are not checked here.",
     "http://unitsofmeasure.org": "The code is of UCUM, whose units are not checked here.",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "The code is of RxNorm, whose codes are not checked here.",
+    "http://hl7.org/fhir/sid/cvx": "The code is of CVX, whose codes are not checked here.",
+    "http://hl7.org/fhir/sid/icd-10-cm": "The code is of ICD-10-CM, whose codes are not checked here.",
 }
+_MEDIA = "Media types (BCP 13) are not checked against a list."
 _OPEN_KEYS = {
-    "contentType": "Media types (BCP 13) are not checked against a list.",
+    **dict.fromkeys(("contentType", "format", "patchFormat", "payloadMimeType", "targetFormat", "sigFormat"), _MEDIA),
+    **dict.fromkeys(("accept", "payload"), _MEDIA),
+    "currency": "Currencies (ISO 4217) are not checked against a list.",
     "language": "Languages (BCP 47) are not checked against a list.",
 }
 NO_RESOURCE = "No FHIR resource: the element resourceType is required."
@@ -149,7 +155,7 @@ def _checked(payload: Payload, kind: str, chosen: str, confidentiality: str) -> 
         Issue("information", "not-supported", kind, f"The invariant {key} was not checked.")
         for key in sorted(definitions.unchecked())
     ]
-    return report.issues, [*notes, *_open_codes(payload, kind, _OPEN_SYSTEMS, _OPEN_KEYS)]
+    return report.issues, [*notes, *_open_codes(payload, kind, _OPEN_SYSTEMS, _OPEN_KEYS, definitions)]
 
 
 def _unclaimed(kind: str, chosen: str) -> Iterator[Issue]:
@@ -265,10 +271,16 @@ def _kinds(payload: Payload) -> Iterator[str]:
             need += (value for value in item if isinstance(value, dict | list))
 
 
-def _open_codes(payload: Payload, path: str, systems: dict[str, str], keys: dict[str, str]) -> list[Issue]:
+def _open_codes(
+    payload: Payload,
+    path: str,
+    systems: dict[str, str],
+    keys: dict[str, str],
+    definitions: compiler.Definitions | None = None,
+) -> list[Issue]:
     """What stayed open, and where. Only keys that are FHIR elements are followed, so no path holds a sender's word."""
     found: list[Issue] = []
-    names = _names()
+    names = _names(definitions or compiler.definitions())
     need: list[tuple[Any, str]] = [(payload, path)]
     while need and len(found) < _MOST:
         value, here = need.pop()
@@ -281,13 +293,17 @@ def _open_codes(payload: Payload, path: str, systems: dict[str, str], keys: dict
             if value.get("url") == "language" and "valueCode" in value:
                 found.append(Issue("information", "not-supported", f"{here}.value", _OPEN_KEYS["language"]))
             for key, item in value.items():
-                if key in keys and isinstance(item, str):
+                if key in keys and _is_plain(item):
                     found.append(Issue("information", "not-supported", f"{here}.{key}", keys[key]))
                 elif isinstance(item, dict | list) and key in names:
                     need.append((item, f"{here}.{names[key]}"))
     return found
 
 
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and any(isinstance(item, str) for item in value))
+
+
 @cache
-def _names() -> dict[str, str]:
-    return compiler.definitions().names()
+def _names(definitions: compiler.Definitions) -> dict[str, str]:
+    return definitions.names()
