@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_profiles.terminology import Payload
 
-_TYPES = (
+TYPES = (
     "Appointment",
     "AuditEvent",
     "Bundle",
@@ -48,14 +48,14 @@ def _model(resource_type: str) -> Any:
 
 def load() -> None:
     """Import every model now, so that the first request does not pay for it."""
-    for resource_type in _TYPES:
+    for resource_type in TYPES:
         _model(resource_type)
 
 
 def structure_problems(payload: Payload) -> list[str]:
     """FHIRPath expressions of what R4 does not allow, without values and without keys the sender chose."""
     resource_type = payload.get("resourceType")
-    if resource_type not in _TYPES:
+    if resource_type not in TYPES:
         return ["Resource"]
     try:
         _model(str(resource_type)).model_validate(payload)

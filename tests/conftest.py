@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 sys.path.insert(0, str(Path(__file__).parent / "support"))  # plain modules that tests share
 
 from databases import PostgresServer, find_program
+from demo_arguments import demo_arguments
 
 from smart_app.demo import Place, Ports
 
@@ -205,9 +206,7 @@ def demo(
     With ``--data`` the people of the Synthea bundles are loaded as well.
     """
     place = Place(tmp_path_factory.mktemp("demo"), Ports(*(free_port() for _ in range(5))))
-    arguments = ["-m", "smart_app", "demo", "--directory", str(place.directory)]
-    for name, port in vars(place.ports).items():
-        arguments += [f"--{name.replace('_', '-')}-port", str(port)]
+    arguments = demo_arguments(place)
     if pytestconfig.getoption("--data"):
         arguments += ["--data", str(Path(pytestconfig.getoption("--data")).resolve())]
     start_process(*arguments, timeout_seconds=90)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fhir_profiles.validation.snapshots import DATA, core_sources, generate
+from fhir_profiles.validation.snapshots import core_sources, generate
+from fhir_profiles.validation.tree import DATA
 
 
 def main(arguments: list[str]) -> None:

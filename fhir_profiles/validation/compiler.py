@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from fhir_profiles import shapes
@@ -33,10 +32,9 @@ from fhir_profiles.validation.checks import (
 from fhir_profiles.validation.invariants import NATIVE, Invariant
 from fhir_profiles.validation.own_invariants import BY_RULES, OURS
 from fhir_profiles.validation.slices import Piece, Slicing, holds_fixed, holds_pattern
-from fhir_profiles.validation.tree import nodes
+from fhir_profiles.validation.tree import DATA, nodes
 
 Json = dict[str, Any]
-DATA = Path(__file__).parent / "definitions.json"
 # ele-1 is added to every object; a narrative is checked by its type.
 _SAID_ELSEWHERE = frozenset({"ele-1", "txt-1", "txt-2"})
 
@@ -85,10 +83,9 @@ class Definitions:
         found = self._records.get(name)
         if found is None:
             definition = self.types[name]
+            # Known before it is filled: a recursive type leads back to it.
             found = self._records[name] = Record(human=self.human, is_resource=definition["kind"] == "resource")
-            self._fill(found, definition["tree"], definition["tree"])
-            if found.is_resource and "id" in found.keys:
-                found.keys["id"].check = self._primitive("id", {})
+            self._fill_type(found, definition["tree"])
         return found
 
     def closed(self, name: str, shape: shapes.Record) -> Record:
@@ -96,18 +93,24 @@ class Definitions:
         name = self._by_url.get(name.partition("|")[0], name)
         definition = self.types[name]
         made = Record(human=self.human, is_resource=definition["kind"] == "resource", is_closed=True)
-        self._fill(made, definition["tree"], definition["tree"], shape)
-        if made.is_resource and "id" in made.keys:
-            made.keys["id"].check = self._primitive("id", {})
+        self._fill_type(made, definition["tree"], shape)
         return made
 
     def has(self, name: str) -> bool:
         """True when a type or profile of this name or URL is known."""
         return name in self.types or name.partition("|")[0] in self._by_url
 
+    def _fill_type(self, record: Record, tree: Json, shape: shapes.Record | None = None) -> None:
+        self._fill(record, tree, tree, shape)
+        if record.is_resource and "id" in record.keys:
+            record.keys["id"].check = self._primitive("id", {})
+
+    def _invariant(self, key: str) -> Invariant | None:
+        return NATIVE.get(key) or self.more_invariants.get(key)
+
     def _fill(self, record: Record, node: Json, root: Json, shape: shapes.Record | None = None) -> None:
         for key in node.get("c", ()):
-            holds = NATIVE.get(key) or self.more_invariants.get(key)
+            holds = self._invariant(key)
             if holds is not None and key not in _SAID_ELSEWHERE:
                 record.invariants.append((key, holds))
         record.invariants.append(("ele-1", NATIVE["ele-1"]))
@@ -202,11 +205,10 @@ class Definitions:
 
     def _own_invariants(self, node: Json, code: str) -> list[Check]:
         known = {key for key, _ in self.record(code).invariants} | {"txt-1", "txt-2", "ele-1"}
-        natives = {**NATIVE, **self.more_invariants}
         return [
-            InvariantCheck(key, natives[key], self.human[key])
+            InvariantCheck(key, holds, self.human[key])
             for key in node.get("c", ())
-            if key not in known and key in natives
+            if key not in known and (holds := self._invariant(key)) is not None
         ]
 
     def _referred(self, place: str, root: Json) -> Check:

@@ -7,7 +7,7 @@ no clock: whether a release is in force *now* is decided by policy. No issue rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -31,6 +31,7 @@ from fhir_profiles.validation.checks import Record as Compiled
 from fhir_profiles.validation.checks import Scope
 
 Rules = Callable[[Payload, str, Report], None]
+Part = tuple[str, Record, Rules]
 PROFILES: Mapping[str, tuple[Record, Rules]] = {
     "referral-bundle": (referral_bundle.SHAPE, referral_bundle.rules),
     "disclosure-observation": (disclosure_observation.SHAPE, disclosure_observation.rules),
@@ -54,18 +55,12 @@ def profile_of(resource_type: str) -> str | None:
     return _PROFILE_OF_TYPE.get(resource_type)
 
 
-_ROOTS = frozenset(
-    {
-        *_PROFILE_OF_TYPE,
-        "AuditEvent",
-        "Endpoint",
-        "HealthcareService",
-        "MeasureReport",
-        "Organization",
-        "OrganizationAffiliation",
-        "Provenance",
-    }
-)
+def _type_of(shape: Record) -> str:
+    return str(getattr(shape.fields["resourceType"], "codes", ("",))[0])
+
+
+_ROOTS = frozenset(_type_of(shape) for shape, _ in PROFILES.values())
+_MOST_ENTRIES = 6
 
 
 def load() -> None:
@@ -86,10 +81,6 @@ def compiled(profile_id: str) -> Compiled:
 @cache
 def _quick_look(profile_id: str) -> fast.Accept:
     return fast.accepts(PROFILES[profile_id][0], compiled(profile_id))
-
-
-def _type_of(shape: Record) -> str:
-    return str(getattr(shape.fields["resourceType"], "codes", ("",))[0])
 
 
 def validate(payload: Payload, profile: str, *, confidentiality: str = "V") -> list[Issue]:
@@ -133,19 +124,22 @@ def look_in_full(payload: Payload, profile: str, confidentiality: str, root: str
     return report.issues
 
 
+def _parts(payload: Payload) -> Iterator[tuple[int, Payload, Part]]:
+    """The entries of a Bundle that may stand in a referral: position, resource, and what it is held to."""
+    entries = payload.get("entry")
+    for position, entry in enumerate((entries if isinstance(entries, list) else [])[:_MOST_ENTRIES]):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        part = referral_bundle.PARTS.get(str(resource.get("resourceType"))) if isinstance(resource, dict) else None
+        if isinstance(resource, dict) and part is not None:
+            yield position, resource, part
+
+
 def _check_parts(bundle: Payload, path: str, report: Report) -> None:
     """The rules of every entry that is whole, though the Bundle around it is not."""
-    entries = bundle.get("entry")
-    for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+    for position, resource, (_, shape, rules) in _parts(bundle):
         here = f"{path}.entry[{position}]"
-        if position < _MOST_ENTRIES and not any(issue.expression.startswith(here) for issue in report.issues):
-            resource = entry.get("resource") if isinstance(entry, dict) else None
-            part = referral_bundle.PARTS.get(str(resource.get("resourceType"))) if isinstance(resource, dict) else None
-            if part is not None and isinstance(resource, dict) and _is_whole(part[1], resource):
-                part[2](resource, f"{here}.resource", report)
-
-
-_MOST_ENTRIES = 6
+        if not any(issue.expression.startswith(here) for issue in report.issues) and _is_whole(shape, resource):
+            rules(resource, f"{here}.resource", report)
 
 
 def _is_whole(shape: Record, resource: Any) -> bool:
@@ -214,10 +208,5 @@ def _check_labels(payload: Payload, profile: str, confidentiality: str, path: st
         told = {issue.expression for issue in report.issues if issue.expression.startswith(f"{here}[")}
         for problem in label_problems(_without_labels(payload, here, told) if told else payload, ours):
             report.add("business-rule", here, problem)
-    entries = payload.get("entry")
-    for position, entry in enumerate(entries if isinstance(entries, list) else ()):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        kind = resource.get("resourceType") if isinstance(resource, dict) else None
-        if position < _MOST_ENTRIES and isinstance(resource, dict) and str(kind) in referral_bundle.PARTS:
-            part = referral_bundle.PARTS[str(kind)][0]
-            _check_labels(resource, part, confidentiality, f"{path}.entry[{position}].resource", report)
+    for position, resource, (part, _, _) in _parts(payload):
+        _check_labels(resource, part, confidentiality, f"{path}.entry[{position}].resource", report)

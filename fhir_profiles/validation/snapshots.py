@@ -13,37 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fhir_profiles import r4
 from fhir_profiles.validation import expansion
 from fhir_profiles.validation.errata import ERRATA
 from fhir_profiles.validation.tree import nodes
 
 Json = dict[str, Any]
 
-FOLDER = Path(__file__).parent
-DATA = FOLDER / "definitions.json"
-CORE = FOLDER.parent / "definitions"
-GUIDE = FOLDER.parent / "ig" / "fsh-generated" / "resources"
+FOLDER = Path(__file__).parents[1]
+CORE = FOLDER / "definitions"
+GUIDE = FOLDER / "ig" / "fsh-generated" / "resources"
 CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
-# What our profiles and the server say; datatypes follow from these by themselves.
-RESOURCES = (
-    "Appointment",
-    "AuditEvent",
-    "Bundle",
-    "CapabilityStatement",
-    "Communication",
-    "Consent",
-    "Endpoint",
-    "HealthcareService",
-    "MeasureReport",
-    "Observation",
-    "OperationOutcome",
-    "Organization",
-    "OrganizationAffiliation",
-    "Patient",
-    "Provenance",
-    "ServiceRequest",
-    "Task",
-)
+# What our profiles and the server say, and the one labelled type that nothing here builds yet; datatypes follow.
+RESOURCES = tuple(sorted((*r4.TYPES, "Communication")))
 _FHIR_TYPE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 
 

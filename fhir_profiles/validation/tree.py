@@ -8,9 +8,11 @@ of types}``. What is absent is not said. The form is ours: written by ``snapshot
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+DATA = Path(__file__).parent / "definitions.json"
 
 
 def nodes(node: Json) -> Iterator[Json]:

@@ -19,7 +19,7 @@ from fhir_profiles.referral_bundle import entry_of, referral_bundle
 from fhir_profiles.referral_service_request import NEEDS, needs_of
 from fhir_profiles.security_labels import high_water_mark, labels_of
 from fhir_profiles.terminology import ID_BUNDLE, profile
-from fhir_profiles.validation import validate
+from smart_app.policy import leaving
 from smart_app.policy.day_words import day_words
 
 _PATIENT, _CONSENT, _REQUEST, _TASK = "Patient", "Consent", "ServiceRequest", "Task"
@@ -63,9 +63,9 @@ def outbound_bundle(
         raise OutboundError(error.paths) from None
     except ConstructionError:
         raise OutboundError(["Bundle"]) from None
-    problems = validate(bundle, "referral-bundle", confidentiality="R")
+    problems = leaving.problems(bundle, "referral-bundle")
     if problems:
-        raise OutboundError([problem.expression for problem in problems])
+        raise OutboundError(problems)
     return bundle
 
 

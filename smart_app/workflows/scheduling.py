@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
 from fhir_profiles.proposed_appointment import booked_appointment, cancelled_appointment
 from fhir_profiles.referral_patient import alias_of
 from fhir_profiles.referral_service_request import NEEDS, needs_of
-from fhir_profiles.security_labels import labels_for
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import placement, status_back, task_states
 from smart_app.policy.access import Requester
-from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE
 from smart_app.policy.contact_end import parts_in_force
+from smart_app.policy.ehr_copy import visit_copy
 from smart_app.policy.placement import PlacementDecision, PlacementSettings
 from smart_app.policy.task_states import Party
 from smart_app.ports import Case, CaseKind, Door, Ehr, Payload, Stored, UnitOfWork, WriteBackResult
@@ -279,13 +277,7 @@ def _copy_to_ehr(
 ) -> WriteBackResult | None:
     if not decision.has_ehr_copy or chart_patient_id is None:
         return None
-    copy = appointment_ehr_copy(
-        labels=labels_for("appointment-ehr-copy"),
-        start=start,
-        end=end,
-        service_reference=NEXT_DAY_SERVICE,
-        patient_reference=f"Patient/{chart_patient_id}",
-    )
+    copy = visit_copy(start, end, patient_reference=f"Patient/{chart_patient_id}")
     written = ehr.book(requester, copy, now)
     if written.result is WriteBackResult.SAVED and written.reference is not None:
         with door.open_for(requester, now) as work:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inputs import days, ids, levels, lines, moments
 
 from fhir_profiles.access_audit_event import (
     DENIED,
@@ -51,20 +52,7 @@ Builder = Callable[..., dict[str, Any]]
 Payload = dict[str, Any]
 CANARY = "CANARY words"
 
-ids = st.uuids(version=4).map(str)
-days = st.dates(date(2020, 1, 1), date(2090, 12, 31))
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 12, 31), timezones=st.just(UTC))
-levels = st.sampled_from(["V", "R"])
 numbers = st.integers(1, 9000)
-JOINERS = "\u200c\u200d"
-letters = st.characters(categories=["L", "M", "N", "P", "Zs"], include_characters=JOINERS)
-lines = st.text(letters, min_size=1, max_size=40).filter(
-    lambda text: (
-        text == text.strip()
-        and text.translate(dict.fromkeys(map(ord, JOINERS))).isprintable()
-        and text.strip(JOINERS) != ""
-    )
-)
 
 
 @st.composite

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inputs import days, ids, levels, lines, moments
 
 from fhir_profiles.ig.valid_examples import valid
 from fhir_profiles.referral_bundle import referral_bundle
@@ -25,20 +26,6 @@ Payload = dict[str, Any]
 CANARY = "CANARY words"
 EXAMPLES = tuple(valid().values())
 CONTACTS = tuple(contact for _, payload in EXAMPLES if (contact := of(payload)) is not None)
-
-ids = st.uuids(version=4).map(str)
-days = st.dates(date(2020, 1, 1), date(2090, 12, 31))
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 12, 31), timezones=st.just(UTC))
-levels = st.sampled_from(["V", "R"])
-JOINERS = "\u200c\u200d"
-letters = st.characters(categories=["L", "M", "N", "P", "Zs"], include_characters=JOINERS)
-lines = st.text(letters, min_size=1, max_size=40).filter(
-    lambda text: (
-        text == text.strip()
-        and text.translate(dict.fromkeys(map(ord, JOINERS))).isprintable()
-        and text.strip(JOINERS) != ""
-    )
-)
 
 
 @st.composite

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from databases import PostgresDatabase, PostgresServer
+from demo_arguments import demo_arguments
 from parties import Vault
 
 from smart_app.demo import Place, Ports
@@ -22,9 +23,7 @@ def test_the_tour_is_the_same_on_postgresql(
     """
     url = postgres.create("tour")
     place = Place(tmp_path, Ports(*(free_port() for _ in range(5))), url)
-    arguments = [sys.executable, "-m", "smart_app", "demo", "--tour", "--directory", str(tmp_path), "--database", url]
-    for name, port in vars(place.ports).items():
-        arguments += [f"--{name.replace('_', '-')}-port", str(port)]
+    arguments = [sys.executable, *demo_arguments(place), "--tour"]
     played = subprocess.run(arguments, capture_output=True, text=True, timeout=180, check=False)
     assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
     vault = Vault(place)

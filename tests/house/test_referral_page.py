@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 
 from fhir_profiles.validation import parse, validate
 from fhir_profiles.validation.remedies import remedies
@@ -32,15 +31,9 @@ ON_THE_WAY = ("api/partner_fhir", "workflows/inbound", "workflows/release", "wor
 FOR_PAGES = {"LockedError", "EhrUnavailableError"}
 
 
-@cache
 def maker() -> ModuleType:
     """The script that writes the made parts."""
-    spec = importlib.util.spec_from_file_location("make_referral_page", DOCS / "make_referral_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(DOCS / "make_referral_page.py")
 
 
 def shown() -> Payload:

@@ -9,12 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from fhir_profiles import release_consent
-from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
-from fhir_profiles.security_labels import labels_for, labels_of
+from fhir_profiles.security_labels import labels_of
 from smart_app import guards
 from smart_app.pages.follow_the_data.words import LABEL_WORDS, TYPES
-from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE
-from smart_app.policy.ehr_copy import service_request_copy
+from smart_app.policy.ehr_copy import service_request_copy, visit_copy
 from smart_app.policy.minimum_necessary import reason_for_omission, trimmed
 from smart_app.ports import Case, CaseKind, DemoWire, Payload, Stored
 
@@ -159,13 +157,7 @@ def _sent_to_ehr(payload: Payload, received: Payload) -> Payload:
         start, end = (datetime.fromisoformat(payload[key]) for key in ("start", "end"))
         actors = [p.get("actor", {}).get("reference", "") for p in received.get("participant", [])]
         patient = next((actor for actor in actors if actor.startswith("Patient/")), None)
-        return appointment_ehr_copy(
-            labels=labels_for("appointment-ehr-copy"),
-            start=start,
-            end=end,
-            service_reference=NEXT_DAY_SERVICE,
-            patient_reference=patient,
-        )
+        return visit_copy(start, end, patient_reference=patient)
     return {key: value for key, value in payload.items() if key != "id"}
 
 

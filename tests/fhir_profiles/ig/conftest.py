@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[3]
 IG = ROOT / "fhir_profiles" / "ig"
 Payload = dict[str, Any]
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"guide_{name}", IG / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +26,7 @@ def ig() -> Path:
 @pytest.fixture(scope="session")
 def build() -> ModuleType:
     """The script that compiles and packs the guide."""
-    return _load("build")
+    return load_script(IG / "build.py")
 
 
 @pytest.fixture(scope="session")

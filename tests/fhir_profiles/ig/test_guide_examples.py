@@ -92,5 +92,6 @@ def test_referrals_are_shown_in_both_directions_and_both_forms() -> None:
 
 def test_every_resource_of_the_guide_is_r4(resources: dict[str, Payload]) -> None:
     """The guide itself can be read by whoever reads R4."""
+    assert resources
     for resource in resources.values():
         get_fhir_model_class(resource["resourceType"]).model_validate(resource)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 
 from fhir_profiles.validation import gate, validate
 
@@ -19,13 +18,7 @@ EACH = 60
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
     """The bench, with its maker of distinct resources and its own comparison of the two looks."""
-    spec = importlib.util.spec_from_file_location("bench_of_validation", ROOT / "bench" / "validation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "bench" / "validation.py")
 
 
 def test_both_looks_give_the_same_issues_for_generated_resources(bench: ModuleType) -> None:

@@ -7,11 +7,9 @@ for each line (``pyrofile_false_reports.toml``), and what it does not see is a t
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import re
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -24,6 +22,7 @@ from typing import Any
 import pytest
 from pyrofile_validator import Validator
 from pyrofile_validator.config import ValidatorConfig
+from scripts import load_script
 
 from fhir_profiles.validation import PROFILES, validate
 from fhir_profiles.validation.examine import examine
@@ -92,13 +91,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> SecondOpinion:
 @pytest.fixture(scope="module")
 def maker() -> Any:
     """The maker of distinct resources that the bench uses."""
-    spec = importlib.util.spec_from_file_location("bench_validation", ROOT / "bench" / "validation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Maker(7)
+    return load_script(ROOT / "bench" / "validation.py").Maker(7)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from smart_app.gateways import audit_log
 from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.directory import SqlDirectory
 from smart_app.gateways.door import VaultDoor
-from smart_app.gateways.engine import empty_wal, make_engine
+from smart_app.gateways.engine import make_engine
 from smart_app.gateways.migrations_runner import migrate
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.policy.access import Purpose, Requester, Role
@@ -292,19 +292,8 @@ def make_partner():
 
 
 @pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A migrated, empty SQLite file, made once."""
-    file = tmp_path_factory.mktemp("vault") / "empty.sqlite3"
-    migrate(f"sqlite:///{file}")
-    engine = make_engine(f"sqlite:///{file}")
-    empty_wal(engine)
-    engine.dispose()
-    return file.read_bytes()
-
-
-@pytest.fixture(scope="session")
-def empty_database(postgres: PostgresServer) -> str:
-    """The same in PostgreSQL: the name of a database to copy."""
+def empty_in_postgres(postgres: PostgresServer) -> str:
+    """``empty_database`` in PostgreSQL: the name of a database to copy."""
     migrate(postgres.create("empty_vault"))
     return "empty_vault"
 
@@ -314,11 +303,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     """An empty vault; every test of a gateway runs on both databases."""
     if request.param == "sqlite":
         file = tmp_path / "vault.sqlite3"
-        file.write_bytes(request.getfixturevalue("empty_file"))
+        file.write_bytes(request.getfixturevalue("empty_database"))
         yield SqliteDatabase(file)
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    url = server.create(f"vault_{uuid.uuid4().hex}", request.getfixturevalue("empty_database"))
+    url = server.create(f"vault_{uuid.uuid4().hex}", request.getfixturevalue("empty_in_postgres"))
     yield PostgresDatabase(url)
     server.drop(url)
 
