@@ -167,6 +167,7 @@ def test_rule_R28_idle_goes_back_to_the_neutral_page_and_locks(page: Page, desk:
     expect(page.locator("h1")).to_have_text("Is this a private moment?")
     assert desk.ended == []
     assert desk.notes["launch-0", "attestation"]["answer"] == "not-private"
+    page.wait_for_load_state()  # the heading is there before the script that watches the clock
     page.clock.fast_forward("03:05")
     page.wait_for_url(re.compile(r":\d+/$"))
     assert desk.ended == ["launch-0"]
