@@ -116,11 +116,6 @@ def look(payload: Payload, name: str | None = None, *, confidentiality: str = "V
     return Looked((*errors, *notes[:_MOST]), chosen)
 
 
-def examine_bytes(body: bytes, name: str | None = None) -> list[Issue]:
-    """``examine`` for bytes; a body that cannot be read is one issue."""
-    return list(look_at(body, name).issues)
-
-
 def look_at(body: bytes, name: str | None = None) -> Looked:
     """``look`` for bytes; a body that cannot be read is one issue, which says what it is instead."""
     try:
