@@ -74,8 +74,9 @@ check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json)
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig
 
-bench: install-dev ## referrals a second, memory of the demo, resources validated a second beside fhir.resources
+bench: install-dev ## referrals a second, what a launch costs, memory of the demo, resources validated a second
 	@$(BIN)/python bench/inbound.py
+	@$(BIN)/python bench/launch_cost.py
 	@$(BIN)/python bench/footprint.py
 	@$(BIN)/python bench/validation.py
 

@@ -18,20 +18,21 @@ from werkzeug.datastructures import MultiDict
 
 from launch import scopes
 from launch.context import AnsweredContext, LaunchContext, LaunchEvent, parse, parse_fhir_user
-from launch.discovery import Discovery
+from launch.discovery import Discovery, SmartConfiguration
 from launch.errors import (
     AuthorizationRefusedError,
     EhrUnreachableError,
     IdentityError,
     LaunchError,
     LaunchRequestError,
-    ScopeError,
+    StandaloneLaunchError,
     StateError,
 )
 from launch.registrations import Registration, Registrations
-from launch.session import PENDING_SECONDS, ServerSideSessionInterface
+from launch.scopes import Shortfall
+from launch.session import ServerSideSessionInterface
 from launch.store import LaunchStore
-from launch.tokens import IdTokenJudge, TokenAnswer, TokenClient
+from launch.tokens import AuthorizationRequest, IdTokenJudge, TokenAnswer, TokenClient
 
 MAX_ISS = 1024
 MAX_LAUNCH = 4096
@@ -73,17 +74,26 @@ class Authorization:
         self._sessions = sessions
         self._on_event = on_event
 
-    def begin(self, args: MultiDict[str, str]) -> str:
-        """The address to send the browser to, from the query of ``/launch``. Raises a ``LaunchError``.
+    def asked(self, args: MultiDict[str, str]) -> tuple[Registration, str, str]:
+        """The registration, ``iss`` and ``launch`` of a query of ``/launch``. Raises a ``LaunchError``."""
+        if "launch" not in args:
+            raise StandaloneLaunchError
+        iss = _exactly_one(args, "iss", MAX_ISS, LaunchRequestError)
+        launch = _exactly_one(args, "launch", MAX_LAUNCH, LaunchRequestError)
+        return self._registrations.for_issuer(iss), iss, launch
+
+    def begin(self, args: MultiDict[str, str]) -> AuthorizationRequest:
+        """What the browser takes to the EHR, from the query of ``/launch``. Raises a ``LaunchError``.
 
         Nothing goes out before the issuer is found on the allow-list, and then only to what is registered there.
         """
-        iss = _exactly_one(args, "iss", MAX_ISS, LaunchRequestError)
-        launch = _exactly_one(args, "launch", MAX_LAUNCH, LaunchRequestError)
-        registration = self._registrations.for_issuer(iss)
+        registration, iss, launch = self.asked(args)
         configuration = self._discovery.smart_configuration(registration)
         if configuration.issuer is None:
             raise EhrUnreachableError("discovery-issuer")  # without it nobody can say who signed in
+        scope = scopes.requested(
+            registration.write_types, _scope_syntax(registration, configuration), registration.read_types
+        )
         state, nonce, verifier = (secrets.token_urlsafe(size) for size in (32, 32, 64))
         pending = {
             "registration_id": registration.id,
@@ -91,16 +101,16 @@ class Authorization:
             "token_endpoint": configuration.token_endpoint,
             "revocation_endpoint": configuration.revocation_endpoint,
             "sends_iss": configuration.sends_iss,
+            "scope": scope,
             "nonce": nonce,
             "verifier": verifier,
         }
-        session_id, now = self._sessions.session_id_to_begin(), int(time.time())
-        self._store.add_pending(state, session_id, pending, now=now, expires_at=now + PENDING_SECONDS)
+        self._sessions.keep_pending(state, pending)
         self._on_event(LaunchEvent("launch-begun", registration_id=registration.id))
-        return self._token_client.authorization_url(
+        return self._token_client.authorization_request(
             registration,
             configuration,
-            scope=scopes.requested(registration.write_types),
+            scope=scope,
             state=state,
             verifier=verifier,
             nonce=nonce,
@@ -143,6 +153,8 @@ class Authorization:
                 registration_id=registration.id,
                 user_reference=context.fhir_user,
                 scopes=context.granted_scopes,
+                tenant=context.tenant,
+                reason=" ".join(one.code for one in missing(context, registration)),
             )
         )
         return context
@@ -150,8 +162,8 @@ class Authorization:
     def _context(self, registration: Registration, pending: dict[str, Any], answer: TokenAnswer) -> LaunchContext:
         fhir_user = self._fhir_user(registration, pending, answer)
         told = _told_context(registration, answer)
-        if told.patient_id is not None and not scopes.covers(answer.scopes, "Patient", "r"):
-            raise ScopeError("patient-read")
+        # RFC 6749 5.1: an answer without ``scope`` grants what was asked. One with an empty scope grants nothing.
+        granted = answer.scopes if "scope" in answer.members else frozenset(pending["scope"].split())
         return LaunchContext(
             launch_id=str(uuid.uuid4()),
             registration_id=registration.id,
@@ -159,13 +171,15 @@ class Authorization:
             fhir_user=fhir_user,
             patient_id=told.patient_id,
             encounter_id=told.encounter_id,
-            granted_scopes=answer.scopes,
+            granted_scopes=granted,
             needs_patient_banner=told.needs_patient_banner,
             started_at=datetime.now(UTC),
             expires_at=datetime.fromtimestamp(answer.tokens.expires_at, UTC),
             intent=told.intent,
             tenant=told.tenant,
             fhir_context=told.fhir_context,
+            style_url=told.style_url,
+            can_renew=answer.tokens.refresh_token is not None,
         )
 
     def _fhir_user(self, registration: Registration, pending: dict[str, Any], answer: TokenAnswer) -> str:
@@ -182,6 +196,20 @@ class Authorization:
             return parse_fhir_user(claims.get("fhirUser"), registration.issuer)
         except ValueError:
             raise IdentityError("fhir-user") from None
+
+
+def missing(context: LaunchContext, registration: Registration) -> tuple[Shortfall, ...]:
+    """What this launch was not granted of all that the registration is set to do."""
+    return scopes.shortfalls(
+        context.granted_scopes,
+        registration.write_types,
+        has_patient=context.patient_id is not None,
+        can_renew=context.can_renew,
+    )
+
+
+def _scope_syntax(registration: Registration, configuration: SmartConfiguration) -> str:
+    return configuration.scope_syntax if registration.scope_syntax == "auto" else registration.scope_syntax
 
 
 def _told_context(registration: Registration, answer: TokenAnswer) -> AnsweredContext:

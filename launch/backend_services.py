@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import requests
 
-from launch.client_authentication import ASSERTION_TYPE, is_allowed_address, signed_assertion
+from launch.client_authentication import ASSERTION_TYPE, signed_assertion
 from launch.errors import PartnerSystemError
 from launch.keys import KeyRing
+from launch.transport import AddressRules, hold, was_refused
 
 TIMEOUT: Final = (5.0, 20.0)
 DEADLINE_SECONDS: Final = 30.0
@@ -60,7 +61,7 @@ class Client:
     def __init__(self, keys: KeyRing, *, allows_loopback_http: bool = False, alg: str = "ES384") -> None:
         self._keys = keys
         self._alg = alg
-        self._allows_loopback_http = allows_loopback_http
+        self._rules = AddressRules(allows_loopback=allows_loopback_http)
         self._connections: dict[tuple[str, str, str, str], _Connection] = {}
         self._lock = threading.Lock()
 
@@ -82,7 +83,7 @@ class Client:
         """
         base = fhir_address.rstrip("/")
         for address in (base, token_endpoint):
-            if not is_allowed_address(address, allows_loopback_http=self._allows_loopback_http):
+            if not self._rules.allow_url(address):
                 raise PartnerSystemError("address-not-allowed", is_permanent=True)
         if path and not re.fullmatch(r"[A-Za-z]+(/[A-Za-z0-9\-.]{1,64})?", path):
             raise ValueError("path is a resource type, or a type and an id")
@@ -101,13 +102,18 @@ class Client:
         with self._lock:
             return self._connections.setdefault((key[0], key[1], key[2], key[3]), _Connection())
 
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        hold(session, self._rules)
+        return session
+
     def _send(self, url: str, body: bytes, token: str) -> requests.Response:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/fhir+json",
             "Accept": "application/fhir+json",
         }
-        with _session() as session:
+        with self._session() as session:
             return _bounded(session, "POST", url, MAX_ANSWER_BYTES, data=body, headers=headers)
 
     def _token(self, connection: _Connection, base: str, token_endpoint: str, client_id: str, scope: str) -> str:
@@ -124,7 +130,7 @@ class Client:
             return connection.access_token
 
     def _compare_discovery(self, base: str, token_endpoint: str) -> None:
-        with _session() as session:
+        with self._session() as session:
             answer = _bounded(
                 session,
                 "GET",
@@ -148,7 +154,7 @@ class Client:
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": signed_assertion(self._keys.signing_key(self._alg), client_id, token_endpoint),
         }
-        with _session() as session:
+        with self._session() as session:
             answer = _bounded(
                 session,
                 "POST",
@@ -169,12 +175,6 @@ class Client:
         return dict(token)
 
 
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # a .netrc entry would replace our Authorization header
-    return session
-
-
 def _bounded(session: requests.Session, method: str, url: str, limit: int, **kwargs: Any) -> requests.Response:
     """One request without redirect, its whole body read within the limits. Raises ``PartnerSystemError``."""
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -188,8 +188,8 @@ def _bounded(session: requests.Session, method: str, url: str, limit: int, **kwa
                     raise PartnerSystemError("answer-too-large", status=answer.status_code)
                 if time.monotonic() > deadline:
                     raise PartnerSystemError("answer-too-slow", status=answer.status_code)
-    except requests.RequestException:
-        raise PartnerSystemError("no-answer") from None
+    except requests.RequestException as error:
+        raise PartnerSystemError("address-refused" if was_refused(error) else "no-answer") from None
     answer._content = body  # the streamed body, read above, for .content and .json()
     return answer
 

@@ -11,10 +11,9 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
-from urllib.parse import urlsplit
 
 import requests
 from authlib.oauth2.rfc6749.errors import InvalidClientError
@@ -24,6 +23,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 from joserfc.jws import JWSRegistry
 
+from launch.transport import AddressRules, hold, was_refused
+
 PublicKey = RSAKey | ECKey
 
 ASSERTION_TYPE = JWTBearerClientAssertion.CLIENT_ASSERTION_TYPE
@@ -32,6 +33,13 @@ ASSERTION_SECONDS = 240  # the limit is 300; the rest is for clocks that run apa
 MAX_ASSERTION_CHARACTERS = 8_000
 MAX_JTI_CHARACTERS = 255
 MAX_KEYS = 50
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192  # a longer key is no safer against anyone, and each check of it costs us more
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_ALGORITHMS_OF: Mapping[str, tuple[str, ...]] = {
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    "EC": ("ES256", "ES384", "ES512"),
+}
 MAX_JWKS_BYTES = 64_000
 FAILED = "client authentication failed"  # one text for every cause; the cause goes to the audit log
 
@@ -72,8 +80,9 @@ class SmartPrivateKeyJWT(PrivateKeyJWT):  # type: ignore[misc]  # Authlib is unt
 def public_keys(document: object) -> list[PublicKey]:
     """The usable RSA (2048 bits or more) and EC keys of a JWKS, taken one by one.
 
-    A key that is private, symmetric, too short, meant for encryption or not understood is left out and spoils no
-    other (joserfc refuses a whole set for one unknown curve). A ``kid`` that occurs twice names nobody: both are out.
+    A key that is private, symmetric, too short or too long, meant for something else or not understood is left out
+    and spoils no other (joserfc refuses a whole set for one unknown curve). A ``kid`` that occurs twice names nobody:
+    both are out.
     """
     entries = document.get("keys") if isinstance(document, dict) else None
     found = [key for entry in _listed(entries) if (key := _public_key(entry)) is not None]
@@ -89,9 +98,9 @@ def _listed(entries: object) -> Sequence[object]:
 
 
 def _public_key(entry: object) -> PublicKey | None:
-    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC") or "d" in entry:
+    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC") or _PRIVATE_MEMBERS & set(entry):
         return None
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+    if not _is_for_verifying(entry):
         return None
     try:
         key = JWKRegistry.import_key(entry)
@@ -99,8 +108,15 @@ def _public_key(entry: object) -> PublicKey | None:
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if isinstance(key, RSAKey):
-        return key if bits >= 2048 else None
+        return key if MIN_RSA_BITS <= bits <= MAX_RSA_BITS else None
     return key if isinstance(key, ECKey) else None
+
+
+def _is_for_verifying(entry: Mapping[str, Any]) -> bool:
+    """``use``, ``key_ops`` and ``alg`` may be absent; where one is there it has to allow what we would do with it."""
+    operations = entry.get("key_ops", ["verify"])
+    is_allowed = isinstance(operations, list) and "verify" in operations and entry.get("use", "sig") == "sig"
+    return is_allowed and ("alg" not in entry or entry["alg"] in _ALGORITHMS_OF[entry["kty"]])
 
 
 class KeysUnavailableError(Exception):
@@ -122,7 +138,7 @@ class _Cached:
 
 
 class JwksCache:
-    """Fetches registered JWKS URLs: https (or loopback http where allowed), no redirect, a few seconds, 64 kB.
+    """Fetches registered JWKS URLs: https to a public address (or this computer, where allowed), no redirect, 64 kB.
 
     A set is kept as long as its ``Cache-Control`` says and never longer (an hour at most; a minute when it says
     nothing). An unknown ``kid`` fetches again, once a minute at most. After a failed fetch it waits two seconds.
@@ -136,15 +152,19 @@ class JwksCache:
     DEADLINE_SECONDS = 8.0
 
     def __init__(self, *, allows_loopback_http: bool = False, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._allows_loopback_http = allows_loopback_http
+        self._rules = AddressRules(allows_loopback=allows_loopback_http)
         self._monotonic = monotonic
-        self._entries: dict[str, _Cached] = {}
+        self._entries: dict[tuple[str, AddressRules], _Cached] = {}
         self._lock = threading.Lock()
 
-    def keys(self, url: str, kid: str | None) -> list[PublicKey]:
-        """The keys at ``url``, fetched again if ``kid`` is not among them. Raises ``KeysUnavailableError``."""
+    def keys(self, url: str, kid: str | None, rules: AddressRules | None = None) -> list[PublicKey]:
+        """The keys at ``url``, fetched again if ``kid`` is not among them. Raises ``KeysUnavailableError``.
+
+        ``rules``: where this fetch may connect to, if another place than usual (an EHR on the hospital's network).
+        """
+        rules = rules or self._rules
         with self._lock:
-            entry = self._entries.setdefault(url, _Cached())
+            entry = self._entries.setdefault((url, rules), _Cached())
         with entry.lock:
             now = self._monotonic()
             is_fresh = now < entry.fresh_until
@@ -153,13 +173,13 @@ class JwksCache:
                 return entry.keys
             if not is_fresh and entry.reason and now - entry.tried_at < self.FAILURE_SECONDS:
                 raise KeysUnavailableError(entry.reason)
-            self._refresh(url, entry, now)
+            self._refresh(url, rules, entry, now)
             return entry.keys
 
-    def _refresh(self, url: str, entry: _Cached, now: float) -> None:
+    def _refresh(self, url: str, rules: AddressRules, entry: _Cached, now: float) -> None:
         entry.tried_at = now
         try:
-            document, lifetime = self._fetch(url)
+            document, lifetime = self._fetch(url, rules)
         except KeysUnavailableError as error:
             entry.keys, entry.kids, entry.fresh_until, entry.reason = [], frozenset(), 0.0, error.reason
             raise
@@ -167,14 +187,14 @@ class JwksCache:
         entry.kids = frozenset(key.kid for key in entry.keys if key.kid is not None)
         entry.fresh_until, entry.reason = now + lifetime, ""
 
-    def _fetch(self, url: str) -> tuple[object, float]:
-        if not is_allowed_address(url, allows_loopback_http=self._allows_loopback_http):
+    def _fetch(self, url: str, rules: AddressRules) -> tuple[object, float]:
+        if not rules.allow_url(url):
             raise KeysUnavailableError("jwks-address")
         deadline = time.monotonic() + self.DEADLINE_SECONDS
         body = b""
         try:
             with requests.Session() as session:
-                session.trust_env = False  # a .netrc entry would add an Authorization header
+                hold(session, rules)
                 with session.get(
                     url,
                     headers={"Accept": "application/json"},
@@ -189,8 +209,8 @@ class JwksCache:
                         if len(body) > MAX_JWKS_BYTES or time.monotonic() > deadline:
                             raise KeysUnavailableError("jwks-too-large-or-slow")
                     cache_control = answer.headers.get("Cache-Control")
-        except requests.RequestException:
-            raise KeysUnavailableError("jwks-no-answer") from None
+        except requests.RequestException as error:
+            raise KeysUnavailableError("jwks-address" if was_refused(error) else "jwks-no-answer") from None
         try:
             return json.loads(body), self.lifetime(cache_control)
         except (ValueError, RecursionError):
@@ -208,17 +228,6 @@ class JwksCache:
             if match := re.fullmatch(r'max-age="?(\d{1,9})"?', directive):
                 return min(float(match[1]), cls.MAX_SECONDS)
         return cls.DEFAULT_SECONDS
-
-
-def is_allowed_address(url: str, *, allows_loopback_http: bool) -> bool:
-    """https, or http to this machine where configuration allows it; no user name, no fragment."""
-    try:
-        parts = urlsplit(url)
-        is_plain = bool(parts.hostname) and not (parts.username or parts.password or parts.fragment)
-    except ValueError:
-        return False
-    is_loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and allows_loopback_http and is_loopback))
 
 
 # --- their side: we judge a partner's assertion ----------------------------------------------------------------------
@@ -401,6 +410,8 @@ def _is_number(value: object) -> bool:
 
 
 def _fits(key: PublicKey, algorithm: str) -> bool:
+    if key.alg not in (None, algorithm):  # given for another algorithm
+        return False
     if algorithm == "ES384":
         return isinstance(key, ECKey) and key.curve_name == "P-384"
     return isinstance(key, RSAKey)

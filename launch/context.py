@@ -17,11 +17,13 @@ _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})")
 STAFF_TYPES = frozenset({"Practitioner", "PractitionerRole"})
 _LAUNCH_ROLE = "launch"
 _MAX_CONTEXT_ITEMS = 50
+_MAX_URL = 1024
 
 
 @dataclass(frozen=True)
 class ContextReference:
-    """One item of SMART 2.2 ``fhirContext``: a reference ("Type/id"), canonical or identifier, and its role."""
+    """One item of SMART 2.2 ``fhirContext``: a reference ("Type/id") or a canonical, and its role; without a role it is
+    what the launch is about. Of an item known by an identifier only, the number is not kept: nothing here needs it."""
 
     reference: str | None = None
     canonical: str | None = None
@@ -37,7 +39,9 @@ class LaunchContext:
     configuration.  ``fhir_base``: the issuer URL the EHR launched with.  ``fhir_user``: relative reference such as
     "Practitioner/123".  ``patient_id``/``encounter_id``: bare ids or None.  ``granted_scopes``: as the EHR spelled
     them.  ``needs_patient_banner``: true when ``need_patient_banner`` was absent or true.  ``expires_at``: aware UTC,
-    end of the access token now held (a refresh moves it).
+    end of the access token now held (a refresh moves it).  ``intent``: what the EHR wants opened; none is known here,
+    so the first page opens.  ``style_url``: where the EHR says its colours are, not yet looked at.  ``can_renew``: a
+    refresh token came along.
     """
 
     launch_id: str
@@ -53,6 +57,8 @@ class LaunchContext:
     intent: str | None = None
     tenant: str | None = None
     fhir_context: tuple[ContextReference, ...] = field(default=())
+    style_url: str | None = None
+    can_renew: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The context as JSON values, for the sealed row."""
@@ -87,6 +93,7 @@ class AnsweredContext:
     intent: str | None
     tenant: str | None
     fhir_context: tuple[ContextReference, ...]
+    style_url: str | None
 
 
 def parse(answer: Mapping[str, Any], fhir_base: str) -> AnsweredContext:
@@ -102,6 +109,7 @@ def parse(answer: Mapping[str, Any], fhir_base: str) -> AnsweredContext:
         _short_text(answer.get("intent")),
         _short_text(answer.get("tenant")),
         _fhir_context(answer.get("fhirContext"), fhir_base),
+        _short_text(answer.get("smart_style_url"), _MAX_URL),
     )
 
 
@@ -135,8 +143,8 @@ def _id(answer: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _short_text(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= 128 and value.isprintable() else None
+def _short_text(value: object, most: int = 128) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= most and value.isprintable() else None
 
 
 def _fhir_context(value: object, fhir_base: str) -> tuple[ContextReference, ...]:
@@ -166,7 +174,8 @@ class LaunchEvent:
     """Something worth an audit row: an event code and opaque ids, never a token, a code, an assertion or a name.
 
     ``name`` is such as "launch-started" or "partner-token-refused"; ``reason`` a short constant code.
-    ``jti_hash`` is the SHA-256 of the assertion's id, ``address`` the caller's network address.
+    ``jti_hash`` is the SHA-256 of the assertion's id, ``address`` the caller's network address, ``tenant`` the EHR's
+    own word for the organization this launch came from (128 characters at most; for the sealed audit only).
     """
 
     name: str
@@ -178,3 +187,4 @@ class LaunchEvent:
     scopes: frozenset[str] = frozenset()
     jti_hash: str | None = None
     address: str | None = None
+    tenant: str | None = None

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -19,8 +20,11 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from urllib3.exceptions import NewConnectionError
 
+from launch import transport
+from launch.ehr_line import EhrLine, EhrLines, EhrWaitError
 from launch.errors import EhrUnreachableError
-from launch.registrations import Registration, is_loopback
+from launch.registrations import Registration
+from launch.transport import PUBLIC_ONLY, AddressRules
 
 CACHE_SECONDS = 300.0
 MAX_ANSWER_BYTES = 512 * 1024
@@ -38,13 +42,14 @@ class BoundedSession(requests.Session):
     max_answer_bytes = MAX_ANSWER_BYTES
     deadline_seconds = DEADLINE_SECONDS
 
-    def __init__(self) -> None:
+    def __init__(self, rules: AddressRules = PUBLIC_ONLY) -> None:
         super().__init__()
-        self.hold_to_limits()
+        self.hold_to_limits(rules)
 
-    def hold_to_limits(self) -> None:
-        """Switch off what ``requests`` takes from the environment and what it would remember."""
-        self.trust_env = False  # .netrc and proxy variables would put headers on, or send the token elsewhere
+    def hold_to_limits(self, rules: AddressRules) -> None:
+        """Connect to checked addresses only; switch off what ``requests`` takes from the environment (.netrc and proxy
+        variables would put headers on, or send the token elsewhere) and what it would remember."""
+        transport.hold(self, rules)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -64,7 +69,7 @@ class BoundedSession(requests.Session):
 
 def was_never_sent(error: Exception) -> bool:
     """Whether a request certainly did not reach the other side: no connection came about at all."""
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, requests.ConnectTimeout | EhrWaitError):
         return True
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
     return isinstance(getattr(cause, "reason", None), NewConnectionError)
@@ -80,6 +85,17 @@ class SmartConfiguration:
     issuer: str | None
     revocation_endpoint: str | None
     sends_iss: bool
+    capabilities: frozenset[str] = frozenset()
+
+    @property
+    def scope_syntax(self) -> str:
+        """ "v2" where the EHR lists ``permission-v2``, else "v1"."""
+        return "v2" if "permission-v2" in self.capabilities else "v1"
+
+    @property
+    def takes_posts(self) -> bool:
+        """Whether the authorization request may come as a form."""
+        return "authorize-post" in self.capabilities
 
 
 @dataclass
@@ -91,8 +107,9 @@ class _Kept:
 class Discovery:
     """Fetches and keeps, for minutes, what registered EHRs publish. One object per process, safe for threads."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, lines: EhrLines | None = None) -> None:
         self._monotonic = monotonic
+        self._lines = lines or EhrLines()
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
 
@@ -116,18 +133,21 @@ class Discovery:
             kept = self._kept.get(key)
         if kept is not None and self._monotonic() < kept.until:
             return dict(kept.value)
-        document = _fetch(url)
+        document = _fetch(url, self._lines.of(registration.issuer), transport.rules_of(registration))
         with self._lock:
             self._kept[key] = _Kept(document, self._monotonic() + CACHE_SECONDS)
         return document
 
 
-def _fetch(url: str) -> dict[str, Any]:
+def _fetch(url: str, line: EhrLine, rules: AddressRules) -> dict[str, Any]:
     try:
-        with BoundedSession() as session:
-            answer = session.get(url, headers={"Accept": "application/json"})
-    except (requests.RequestException, OSError):
-        raise EhrUnreachableError("discovery-no-answer") from None
+        with BoundedSession(rules) as session:
+            answer = line.carry(lambda: session.get(url, headers={"Accept": "application/json"}))
+    except EhrWaitError:
+        raise EhrUnreachableError("ehr-waiting") from None
+    except (requests.RequestException, OSError) as error:
+        is_refused = transport.was_refused(error)
+        raise EhrUnreachableError("discovery-private-address" if is_refused else "discovery-no-answer") from None
     if answer.status_code != 200:
         raise EhrUnreachableError("discovery-status")
     try:
@@ -143,7 +163,7 @@ def _smart_configuration(document: dict[str, Any], registration: Registration) -
     methods = _texts(document, "code_challenge_methods_supported")
     if "S256" not in methods or "plain" in methods:
         raise EhrUnreachableError("discovery-pkce")
-    _texts(document, "capabilities")
+    capabilities = frozenset(_texts(document, "capabilities"))
     if "authorization_code" not in _texts(document, "grant_types_supported"):
         raise EhrUnreachableError("discovery-grant-types")
     issuer = document.get("issuer")
@@ -157,6 +177,7 @@ def _smart_configuration(document: dict[str, Any], registration: Registration) -
         issuer=issuer,
         revocation_endpoint=_endpoint(document, "revocation_endpoint", registration) if has_revocation else None,
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+        capabilities=capabilities,
     )
 
 
@@ -169,8 +190,10 @@ def _texts(document: dict[str, Any], name: str) -> list[str]:
 
 def _endpoint(document: dict[str, Any], name: str, registration: Registration) -> str:
     """An endpoint as an absolute address; a relative one counts from the FHIR base."""
-    value = document.get(name)
-    address = urljoin(registration.issuer + "/", value) if isinstance(value, str) and value else ""
+    value, address = document.get(name), ""
+    if isinstance(value, str) and value and transport.is_plain_text(value):
+        with suppress(ValueError):  # an IPv6 address that is none
+            address = urljoin(registration.issuer + "/", value)
     if not is_acceptable_address(address, registration):
         raise EhrUnreachableError("discovery-" + name.replace("_", "-"))
     return address
@@ -182,13 +205,10 @@ def is_acceptable_address(address: str, registration: Registration) -> bool:
     So http, and this computer, are reached only where registration itself allowed that origin: an EHR's answer cannot
     point us at what listens beside us.
     """
-    try:
-        parts, own = urlsplit(address), urlsplit(registration.issuer)
-        port = parts.port
-    except ValueError:
+    own = urlsplit(registration.issuer)
+    if transport.plain_host(address) is None:
         return False
-    if not parts.hostname or parts.username is not None or parts.fragment or not address.isprintable():
-        return False
-    if (parts.scheme, parts.hostname, port) == (own.scheme, own.hostname, own.port):
+    parts = urlsplit(address)
+    if (parts.scheme, parts.hostname, parts.port) == (own.scheme, own.hostname, own.port):
         return True
-    return parts.scheme == "https" and not is_loopback(parts.hostname)
+    return AddressRules(allows_private=registration.private_network).allow_url(address)

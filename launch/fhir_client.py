@@ -1,24 +1,25 @@
 """FHIR REST at the launched EHR: fhirclient speaks it, our pinned session carries it.
 
-The token goes to the FHIR base it was given for and nowhere else: not along a page link, a redirect, a ``..`` or a
-look-alike host. The check sits in ``send``, where the address is final. One 401 leads to one refresh; a refresh token
-is used by one worker, once.
+EHRs differ. A create may be answered by nothing but a relative address; a stale change by 409 or 412; a refusal by an
+empty body; a page of a search may repeat the one before or point to another host; and none promises conditional create,
+so our own ledger keeps a create from being sent twice, and one of unknown outcome is looked up, not sent again.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 from fhirclient.server import (
+    FHIRJSONMimeType,
     FHIRNotFoundException,
     FHIRPermissionDeniedException,
     FHIRServer,
@@ -27,14 +28,26 @@ from fhirclient.server import (
 from sqlalchemy.engine import Engine
 
 from launch import scopes
-from launch.context import LaunchContext, LaunchEvent, parse, relative_reference
-from launch.discovery import BoundedSession, was_never_sent
-from launch.errors import EhrAuthorizationEndedError, EhrError, EhrOutcomeUnknownError, LaunchError, UnknownIssuerError
+from launch.context import LaunchEvent, relative_reference
+from launch.create_ledger import CreateLedger
+from launch.discovery import was_never_sent
+from launch.ehr_line import EhrLine, EhrLines, EhrWaitError, wait_seconds
+from launch.errors import (
+    EhrAuthorizationEndedError,
+    EhrError,
+    EhrNotGrantedError,
+    EhrOutcomeUnknownError,
+    EhrStaleError,
+    UnknownIssuerError,
+)
 from launch.keys import KeyRing
+from launch.pinned_session import PinnedSession, require_inside
 from launch.registrations import Registration, Registrations
 from launch.session import IDLE_SECONDS
 from launch.store import Cipher, LaunchRow, LaunchStore
-from launch.tokens import NothingSentError, TokenAnswer, TokenClient, Tokens
+from launch.token_renewal import LaunchAccess
+from launch.tokens import TokenClient
+from launch.transport import AddressRules, rules_of
 
 # fhirclient logs launch context at DEBUG; urllib3 logs whole addresses, at WARNING too when a header is malformed.
 logging.getLogger("fhirclient").setLevel(logging.WARNING)
@@ -43,9 +56,8 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 MAX_PAGES = 20
 MAX_RESOURCES = 1_000
-LEASE_SECONDS = 60
-REFRESH_EARLY_SECONDS = 5
-_POLL_SECONDS = 0.05
+STALE = (409, 412)
+NO_POSTED_SEARCH = (404, 405, 415, 501)
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
 _LOCATION = re.compile(r"(?:^|/)([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?/?\Z")
@@ -61,36 +73,6 @@ class Created:
     payload: Payload | None
 
 
-class PinnedSession(BoundedSession):
-    """HTTP for one launch: bearer token to the FHIR base only, no redirect, limits on time and size."""
-
-    max_answer_bytes = 5 * 1024 * 1024
-
-    def __init__(self, base: str, access_token: Callable[[], str]) -> None:
-        super().__init__()
-        self._base = base.rstrip("/") + "/"
-        self._access_token = access_token
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Put the token on and send. ``PermissionError`` for an address outside the base, or a redirect."""
-        require_inside(request.url or "", self._base)
-        request.headers["Authorization"] = "Bearer " + self._access_token()
-        if request.method in ("POST", "PUT", "PATCH"):
-            request.headers.setdefault("Prefer", "return=representation")
-        response = super().send(request, **kwargs)
-        if response.is_redirect or 300 <= response.status_code < 400:
-            raise PermissionError("redirect")
-        return response
-
-
-def require_inside(url: str, base: str) -> None:
-    """Raise ``PermissionError`` unless ``url`` (final, absolute) lies inside ``base`` (which ends with a slash)."""
-    address, _, _ = url.partition("?")
-    segments = re.split(r"[/\\]", unquote(unquote(urlsplit(url).path)))
-    if not (address + "/").startswith(base) or ".." in segments or "#" in url:
-        raise PermissionError("outside the FHIR base")
-
-
 class FhirClients:
     """Gives a FHIR connection for a live launch. One object per process; connections are one per use."""
 
@@ -104,12 +86,14 @@ class FhirClients:
         *,
         on_event: Callable[[LaunchEvent], None] = lambda event: None,
         idle_seconds: int = IDLE_SECONDS,
+        lines: EhrLines | None = None,
     ) -> None:
         self._registrations = registrations
         self._store = LaunchStore(engine, cipher, tenant_id)
         self._token_client = TokenClient(keys, registrations.redirect_uri)
         self._on_event = on_event
         self._idle_seconds = idle_seconds
+        self._lines = lines or EhrLines()
 
     def for_launch(self, launch_id: str) -> FhirConnection:
         """A connection with this launch's token. ``EhrAuthorizationEndedError`` if the launch is over.
@@ -118,8 +102,10 @@ class FhirClients:
         """
         row = self._live(launch_id)
         registration = self._registration(row)
-        access = _Access(self._store, self._token_client, registration, row, self._live, self._on_event)
-        return FhirConnection(registration.issuer, access)
+        access = LaunchAccess(self._store, self._token_client, registration, row, self._live, self._on_event)
+        ledger = CreateLedger(self._store, launch_id)
+        line = self._lines.of(registration.issuer)
+        return FhirConnection(registration.issuer, access, ledger, line, rules_of(registration))
 
     def _live(self, launch_id: str) -> LaunchRow:
         row = self._store.launch(launch_id, now=int(time.time()), idle_seconds=self._idle_seconds)
@@ -134,120 +120,17 @@ class FhirClients:
             raise EhrAuthorizationEndedError("registration-gone", 401) from None
 
 
-class _Access:
-    """The token of one launch, renewed when needed."""
-
-    def __init__(
-        self,
-        store: LaunchStore,
-        token_client: TokenClient,
-        registration: Registration,
-        row: LaunchRow,
-        live: Callable[[str], LaunchRow],
-        on_event: Callable[[LaunchEvent], None],
-    ) -> None:
-        self._store = store
-        self._token_client = token_client
-        self._registration = registration
-        self._row = row
-        self._live = live
-        self._on_event = on_event
-
-    @property
-    def context(self) -> LaunchContext:
-        return LaunchContext.from_json(self._row.context)
-
-    @property
-    def _tokens(self) -> Tokens:
-        return Tokens(**self._row.tokens)
-
-    def access_token(self) -> str:
-        tokens = self._tokens
-        if tokens.refresh_token is not None and tokens.expires_at - REFRESH_EARLY_SECONDS <= time.time():
-            self.renew()
-        return self._tokens.access_token
-
-    def renew(self) -> None:
-        """Get the next access token, by ourselves or from whoever is at it. ``EhrAuthorizationEndedError``."""
-        row = self._live(self._row.launch_id)
-        if row.token_version != self._row.token_version:
-            self._row = row  # somebody else has renewed it meanwhile
-            return
-        if Tokens(**row.tokens).refresh_token is None:
-            raise self._ended(row, "no-refresh-token")
-        lease_until = int(time.time()) + LEASE_SECONDS
-        if self._store.lease_refresh(row.launch_id, row.token_version, until=lease_until):
-            self._row = self._refresh(row)
-        else:
-            self._row = self._wait(row)
-
-    def _refresh(self, row: LaunchRow) -> LaunchRow:
-        try:
-            answer = self._token_client.refresh(self._registration, Tokens(**row.tokens))
-        except NothingSentError:
-            self._store.release_refresh(row.launch_id, row.token_version)
-            raise EhrError("token-no-connection") from None
-        except LaunchError as error:
-            # Refused, or perhaps used without our hearing of it. Either way it is not sent again.
-            raise self._ended(row, error.reason) from None
-        context = self._renewed_context(row, answer)
-        is_kept = self._store.replace_tokens(
-            row.launch_id, row.token_version, tokens=answer.tokens.to_json(), context=context.to_json()
-        )
-        if not is_kept:  # the person left while we were asking
-            self._token_client.revoke(self._registration, answer.tokens)
-        return self._live(row.launch_id)
-
-    def _renewed_context(self, row: LaunchRow, answer: TokenAnswer) -> LaunchContext:
-        """The context after a refresh. A changed patient or encounter means that the chart is another one."""
-        before = LaunchContext.from_json(row.context)
-        try:
-            told = parse(answer.members, self._registration.issuer)
-        except ValueError:
-            raise self._ended(row, "launch-context", answer.tokens) from None
-        if "patient" in answer.members and told.patient_id != before.patient_id:
-            raise self._ended(row, "patient-changed", answer.tokens)
-        if answer.members.get("encounter") not in (None, before.encounter_id):
-            raise self._ended(row, "encounter-changed", answer.tokens)
-        granted = answer.scopes if "scope" in answer.members else before.granted_scopes
-        return before.refreshed(granted, datetime.fromtimestamp(answer.tokens.expires_at, UTC))
-
-    def _wait(self, row: LaunchRow) -> LaunchRow:
-        """Another worker is using the refresh token: take what it gets."""
-        while True:
-            time.sleep(_POLL_SECONDS)
-            now = self._live(row.launch_id)
-            if now.token_version != row.token_version:
-                return now
-            if now.refresh_lease_until == 0:
-                raise EhrError("token-no-connection")
-            if now.refresh_lease_until <= time.time():
-                raise self._ended(now, "refresh-unknown")  # it may have been used: never a second time
-
-    def _ended(self, row: LaunchRow, reason: str, new_tokens: Tokens | None = None) -> EhrAuthorizationEndedError:
-        """End the launch here and at the EHR; returns the error to raise."""
-        self._store.end_launch(row.launch_id)
-        self._token_client.revoke(self._registration, new_tokens or Tokens(**row.tokens))
-        context = LaunchContext.from_json(row.context)
-        self._on_event(
-            LaunchEvent(
-                "launch-ended",
-                reason=reason,
-                launch_id=row.launch_id,
-                registration_id=context.registration_id,
-                user_reference=context.fhir_user,
-            )
-        )
-        return EhrAuthorizationEndedError(reason, 401)
-
-
 class FhirConnection:
     """FHIR REST for one launch. Payloads are plain dicts; a reference is "Type/<id>"; errors are ``EhrError``."""
 
-    def __init__(self, base: str, access: _Access) -> None:
+    def __init__(
+        self, base: str, access: LaunchAccess, ledger: CreateLedger, line: EhrLine, rules: AddressRules
+    ) -> None:
         self._base = base + "/"
         self._access = access
-        self._session = PinnedSession(base, access.access_token)
+        self._ledger = ledger
+        self._line = line
+        self._session = PinnedSession(base, access.access_token, line, rules)
         self._server = FHIRServer(None, base_uri=base)
         self._server.session, self._server.auth = self._session, None
 
@@ -262,6 +145,7 @@ class FhirConnection:
     def read(self, reference: str) -> Payload:
         """One resource. ``EhrError`` with the status; 404 too when the EHR sends another resource than asked."""
         _require_reference(reference)
+        self._require_granted(reference.split("/")[0], "r")
         payload = _object(self._get(reference))
         if _reference_of(payload) != reference:
             raise EhrError("another-resource", 404)
@@ -270,23 +154,68 @@ class FhirConnection:
     def search(self, resource_type: str, params: Mapping[str, str | Sequence[str]] | None = None) -> list[Payload]:
         """All matches of a search, page after page as long as the links stay inside the base. Repeats are dropped."""
         _require_type(resource_type)
+        self._require_granted(resource_type, "s")
         query = urlencode(params or {}, doseq=True)
-        address: str | None = f"{resource_type}?{query}" if query else resource_type
         found: dict[str, Payload] = {}
-        for _ in range(MAX_PAGES):
-            if address is None:
-                return list(found.values())
-            bundle = _object(self._get(address))
+        bundle, pages = _object(self._first_page(resource_type, query)), 1
+        while True:
             for payload in _resources(bundle):
                 found.setdefault(_reference_of(payload), payload)
-            if len(found) > MAX_RESOURCES:
-                break
             address = self._next_page(bundle)
-        raise EhrError("too-many-results")
+            if address is None:
+                return list(found.values())
+            if len(found) > MAX_RESOURCES or pages == MAX_PAGES:
+                raise EhrError("too-many-results")
+            bundle, pages = _object(self._get(address)), pages + 1
+
+    def _first_page(self, resource_type: str, query: str) -> bytes:
+        """A search as a form, so that no search value stands in an address that somebody logs; as an address at an EHR
+        that takes no form."""
+        if query and self._line.takes_posted_searches:
+            try:
+                return self._post_search(resource_type, query)
+            except EhrError as error:
+                if error.status not in NO_POSTED_SEARCH:
+                    raise
+            page = self._get(f"{resource_type}?{query}")
+            self._line.takes_posted_searches = False  # only now: the same might have failed by address too
+            return page
+        return self._get(f"{resource_type}?{query}" if query else resource_type)
+
+    def _post_search(self, resource_type: str, query: str) -> bytes:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": FHIRJSONMimeType}
+
+        def post() -> bytes:
+            response = self._session.post(f"{self._base}{resource_type}/_search", data=query, headers=headers)
+            self._server.raise_for_status(response)
+            return response.content
+
+        body: bytes = self._once(post, is_write=False)
+        return body
 
     def create(self, payload: Payload) -> Created:
-        """Create once. ``EhrOutcomeUnknownError`` when it may exist without our knowing where."""
+        """Create once: the same content a second time in this launch gives what the first time made.
+
+        ``EhrOutcomeUnknownError`` when it may exist without our knowing where; then it was looked for, too.
+        """
         resource_type = _require_type(payload.get("resourceType"))
+        self._require_granted(resource_type, "c")
+        if not self._ledger.open(payload):
+            return self._made_before(payload)
+        try:
+            created = self._create(resource_type, payload)
+        except EhrOutcomeUnknownError:
+            found = self.look_up(payload)
+            if found is None:
+                raise
+            created = found
+        except EhrError:
+            self._ledger.not_made(payload)
+            raise
+        self._ledger.made(payload, created.reference)
+        return created
+
+    def _create(self, resource_type: str, payload: Payload) -> Created:
         response = self._once(lambda: self._server.post_json(resource_type, payload), is_write=True)
         if response.status_code not in (200, 201):
             raise EhrOutcomeUnknownError("status", response.status_code)
@@ -296,12 +225,37 @@ class FhirConnection:
             raise EhrOutcomeUnknownError("no-location", response.status_code)
         return Created(reference, echoed)
 
+    def _made_before(self, payload: Payload) -> Created:
+        reference = self._ledger.reference(payload)
+        if reference is not None:
+            return Created(reference, None)
+        found = self.look_up(payload)
+        if found is None:
+            raise EhrOutcomeUnknownError("sent-before")
+        self._ledger.made(payload, found.reference)
+        return found
+
+    def look_up(self, payload: Payload) -> Created | None:
+        """The one resource of the same patient that says the same in every element we send, labels aside. None when
+        there is none, or more than one, or when it cannot be searched for."""
+        patient = _patient_of(payload)
+        if patient is None:
+            return None
+        try:
+            found = self.search(str(payload["resourceType"]), {"patient": patient})
+        except EhrError:
+            return None
+        sent = {name: value for name, value in payload.items() if name not in ("id", "meta")}
+        same = [one for one in found if all(one.get(name) == value for name, value in sent.items())]
+        return Created(_reference_of(same[0]), same[0]) if len(same) == 1 else None
+
     def update(self, payload: Payload, *, if_match: str | None = None) -> Payload | None:
         """Replace a resource by its whole new version; returns what the EHR sent back, None for an empty answer.
 
-        ``if_match``: the version id this was made from; a newer one at the EHR gives ``EhrError`` 409 or 412.
+        ``if_match``: the version id this was made from; a newer one at the EHR gives ``EhrStaleError``.
         """
         reference = _require_reference(_reference_of(payload))
+        self._require_granted(reference.split("/")[0], "u")
         self._session.headers["If-Match"] = f'W/"{if_match}"' if if_match else None  # type: ignore[assignment]
         try:
             response = self._once(lambda: self._server.put_json(reference, payload), is_write=True)
@@ -312,7 +266,12 @@ class FhirConnection:
     def delete(self, reference: str) -> None:
         """Delete a resource. ``EhrError`` when the EHR does not."""
         _require_reference(reference)
+        self._require_granted(reference.split("/")[0], "d")
         self._once(lambda: self._server.delete_json(reference), is_write=True)
+
+    def _require_granted(self, resource_type: str, interaction: str) -> None:
+        if not self.is_granted(resource_type, interaction):
+            raise EhrNotGrantedError
 
     def _get(self, address: str) -> bytes:
         body: bytes = self._once(lambda: self._server.request_data(address), is_write=False)
@@ -345,9 +304,9 @@ class FhirConnection:
         except FHIRNotFoundException:
             raise EhrError("status", 404) from None
         except requests.HTTPError as error:
-            status = error.response.status_code
-            # 501 and 503 say that nothing was done; the other 5xx may come after it was.
-            raise (unknown if status >= 500 and status not in (501, 503) else EhrError)("status", status) from None
+            raise _http_error(error.response, unknown) from None
+        except EhrWaitError as error:
+            raise EhrError("ehr-waiting", retry_after_seconds=error.seconds) from None
         except PermissionError as error:
             raise (unknown if str(error) == "redirect" else EhrError)(str(error).replace(" ", "-")) from None
         except (requests.RequestException, OSError) as error:
@@ -357,13 +316,32 @@ class FhirConnection:
         links = bundle.get("link")
         for link in links if isinstance(links, list) else []:
             if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
-                address: str = urljoin(self._base, link["url"])
                 try:
+                    address: str = urljoin(self._base, link["url"])
                     require_inside(address, self._base)
                 except (PermissionError, ValueError):
                     raise EhrError("foreign-link") from None
                 return address
         return None
+
+
+def _http_error(response: requests.Response, unknown: type[EhrError]) -> EhrError:
+    """501 and 503 say that nothing was done; the other 5xx may come after it was. 409 and 412 both mean stale."""
+    status = response.status_code
+    kind = EhrStaleError if status in STALE else unknown if status >= 500 and status not in (501, 503) else EhrError
+    wait = wait_seconds(response)
+    return kind("status", status, retry_after_seconds=None if wait is None else math.ceil(wait))
+
+
+def _patient_of(payload: Payload) -> str | None:
+    """The id of the patient that a resource of ours is about: its subject, or the one who takes part in a visit."""
+    people = payload.get("participant")
+    actors = [person.get("actor") for person in people if isinstance(person, dict)] if isinstance(people, list) else []
+    for one in (payload.get("subject"), *actors):
+        reference = one.get("reference") if isinstance(one, dict) else None
+        if isinstance(reference, str) and re.fullmatch(r"Patient/[A-Za-z0-9\-.]{1,64}", reference):
+            return reference.split("/")[1]
+    return None
 
 
 def _object(body: bytes) -> Payload:

@@ -29,7 +29,7 @@ class RefusalLog:
 
     def tell(self, event: LaunchEvent) -> None:
         """Pass on the first of its kind. ``event.reason`` is one of a few constants, never the caller's words."""
-        if not self._is_first(event.name, event.reason, _network(event.address)):
+        if not self._is_first(event.name, event.reason, network_of(event.address)):
             return
         self._on_event(event)
 
@@ -45,7 +45,8 @@ class RefusalLog:
         return is_first
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
+    """Whom an address belongs to, as far as it can be told: one IPv4 address, or one subscriber's IPv6 network."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

@@ -6,11 +6,13 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from launch.errors import UnknownIssuerError
+from launch.keys import KeyFileError, KeyRing
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
@@ -23,8 +25,19 @@ _EHR_KEYS = {
     "frame_origins",
     "write_types",
     "token_endpoint_auth_method",
+    "client_secret",
     "signing_alg",
+    "scope_syntax",
+    "authorize_method",
+    "read_types",
+    "private_network",
 }
+AUTH_METHODS = ("private_key_jwt", "client_secret_basic", "none")
+SIGNING_ALGS = ("ES384", "RS384")
+SCOPE_SYNTAXES = ("auto", "v1", "v2")
+AUTHORIZE_METHODS = ("auto", "get", "post")
+MAX_SECRET_CHARACTERS = 512
+TEMPLATES = ("epic", "oracle", "athena", "ecw", "generic", "public-launcher")
 
 
 class RegistrationsError(ValueError):
@@ -37,7 +50,14 @@ class RegistrationsError(ValueError):
 
 @dataclass(frozen=True)
 class Registration:
-    """One EHR. ``issuer`` is its FHIR base without a trailing slash; ``write_types`` are written back to it."""
+    """One EHR. ``issuer`` is its FHIR base without a trailing slash; ``write_types`` are written back to it;
+    ``read_types`` are read from it beyond what every launch reads (such as PractitionerRole).
+
+    ``token_endpoint_auth_method`` is one of ``AUTH_METHODS`` ("none": a public client, which names itself in the form).
+    ``client_secret`` is there exactly when the method is "client_secret_basic". ``scope_syntax`` and
+    ``authorize_method`` "auto" follow what the EHR says of itself (permission-v2, authorize-post). ``private_network``:
+    the EHR is on the hospital's own network, so that its names may lead to private addresses.
+    """
 
     id: str
     issuer: str
@@ -47,6 +67,11 @@ class Registration:
     write_types: frozenset[str]
     token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - the name of a method, not a secret
     signing_alg: str = "ES384"
+    client_secret: str | None = field(default=None, repr=False)
+    scope_syntax: str = "auto"
+    authorize_method: str = "auto"
+    read_types: frozenset[str] = frozenset()
+    private_network: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,7 @@ class Registrations:
 
 
 def parse(mapping: Mapping[str, Any]) -> Registrations:
-    """Registrations from one mapping (see the README's table of settings). ``RegistrationsError`` names all faults."""
+    """Registrations from one mapping (see docs/settings.md). ``RegistrationsError`` names all faults."""
     problems = _Problems()
     problems.unknown_keys("", mapping, _TOP_KEYS)
     allows_http = mapping.get("allows_loopback_http", False)
@@ -107,8 +132,8 @@ def parse(mapping: Mapping[str, Any]) -> Registrations:
     if not listed and "ehr" not in problems.keys:
         problems.add("ehr", "names no EHR; write one [[ehr]] block for each EHR")
     ehrs = tuple(_ehr(f"ehr[{number}]", one, problems, urls) for number, one in enumerate(listed))
-    problems.doubled("ehr", "id", [ehr.id for ehr in ehrs])
-    problems.doubled("ehr", "issuer", [ehr.issuer for ehr in ehrs])
+    problems.doubled("ehr.id", "id", [ehr.id for ehr in ehrs])
+    problems.doubled("ehr.issuer", "issuer", [ehr.issuer for ehr in ehrs])
     if problems.found:
         raise RegistrationsError(problems.found)
     return Registrations(public_base_url, Path(keys_file), allows_http, product_name, ehrs)
@@ -126,16 +151,57 @@ def _ehr(where: str, one: Mapping[str, Any], problems: _Problems, urls: _Urls) -
     if not origins:
         problems.add(f"{where}.frame_origins", "is empty; list the origins of the EHR pages that show this app")
     frame_origins = tuple(urls.origin(f"{where}.frame_origins", origin) for origin in origins)
-    write_types = frozenset(problems.texts(f"{where}.write_types", one.get("write_types", [])))
-    if not all(_TYPE.fullmatch(name) for name in write_types):
-        problems.add(f"{where}.write_types", "must be names of FHIR types such as Observation; no wildcard")
-    method = one.get("token_endpoint_auth_method", "private_key_jwt")
-    if method != "private_key_jwt":
-        problems.add(f"{where}.token_endpoint_auth_method", 'must be "private_key_jwt"; no shared secret')
-    alg = one.get("signing_alg", "ES384")
-    if alg not in ("ES384", "RS384"):
-        problems.add(f"{where}.signing_alg", 'must be "ES384" or "RS384"')
-    return Registration(registration_id, issuer, client_id, name, frame_origins, write_types, str(method), str(alg))
+    types = {}
+    for key in ("write_types", "read_types"):
+        types[key] = frozenset(problems.texts(f"{where}.{key}", one.get(key, [])))
+        if not all(_TYPE.fullmatch(name) for name in types[key]):
+            problems.add(f"{where}.{key}", "must be names of FHIR types such as Observation; no wildcard")
+    method = problems.choice(f"{where}.token_endpoint_auth_method", one, AUTH_METHODS)
+    return Registration(
+        registration_id,
+        issuer,
+        client_id,
+        name,
+        frame_origins,
+        types["write_types"],
+        method,
+        problems.choice(f"{where}.signing_alg", one, SIGNING_ALGS),
+        _client_secret(f"{where}.client_secret", one.get("client_secret"), method, problems),
+        problems.choice(f"{where}.scope_syntax", one, SCOPE_SYNTAXES),
+        problems.choice(f"{where}.authorize_method", one, AUTHORIZE_METHODS),
+        types["read_types"],
+        problems.flag(f"{where}.private_network", one),
+    )
+
+
+def _client_secret(key: str, value: object, method: str, problems: _Problems) -> str | None:
+    """The shared secret of "client_secret_basic"; no other method has one. No sentence ever quotes it."""
+    if method != "client_secret_basic":
+        if value is not None:
+            problems.add(
+                key, 'is given, but only token_endpoint_auth_method = "client_secret_basic" uses it; remove it'
+            )
+        return None
+    if not isinstance(value, str) or not re.fullmatch(rf"[\x20-\x7e]{{1,{MAX_SECRET_CHARACTERS}}}", value):
+        problems.add(key, "is missing or not plain ASCII text; put what the EHR gave into a file or the environment")
+        return None
+    return value
+
+
+def template(name: str) -> str:
+    """The commented ``[[ehr]]`` block of one of ``TEMPLATES``, with @NAMES@ where values of the site go."""
+    return (resources.files("launch") / "registration_templates" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def keys_file_problem(path: Path) -> str | None:
+    """Why our signing keys cannot be used, with the remedy; None when they can. Both algorithms have to be there."""
+    try:
+        ring = KeyRing.load(path)
+        for alg in SIGNING_ALGS:
+            ring.signing_key(alg)
+    except KeyFileError as error:
+        return str(error).removesuffix(".")
+    return None
 
 
 class _Problems:
@@ -164,13 +230,28 @@ class _Problems:
         self.add(key, "must be a list of texts")
         return []
 
+    def choice(self, key: str, mapping: Mapping[str, Any], allowed: Sequence[str]) -> str:
+        """One of ``allowed``; the first is the default."""
+        value = mapping.get(key.rsplit(".", 1)[-1], allowed[0])
+        if not isinstance(value, str) or value not in allowed:
+            self.add(key, "must be " + " or ".join(f'"{one}"' for one in allowed))
+            return allowed[0]
+        return value
+
+    def flag(self, key: str, mapping: Mapping[str, Any]) -> bool:
+        """True or false; false when it is not given."""
+        value = mapping.get(key.rsplit(".", 1)[-1], False)
+        if not isinstance(value, bool):
+            self.add(key, "must be true or false")
+        return value is True
+
     def unknown_keys(self, where: str, mapping: Mapping[str, Any], known: set[str]) -> None:
         for key in sorted(set(mapping) - known):
             self.add(f"{where}{key}", f"is not a setting; known here: {', '.join(sorted(known))}")
 
     def doubled(self, key: str, what: str, values: list[str]) -> None:
         for value in sorted({value for value in values if value and values.count(value) > 1}):
-            self.add(key, f"has two blocks with the {what} {value}; keep one")
+            self.add(key, f"is {value} in two blocks; keep one, or give each its own {what}")
 
 
 class _Urls:

@@ -5,10 +5,13 @@ They raise ``LaunchError``; what a person then sees is rendered by the app.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
-from flask import Blueprint, Flask, Response, abort, jsonify, redirect, request
+from flask import Blueprint, Flask, abort, jsonify, redirect, request
 from sqlalchemy.engine import Engine
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -17,18 +20,24 @@ from launch.authorization import Authorization
 from launch.client_authentication import JwksCache
 from launch.context import LaunchContext, LaunchEvent
 from launch.discovery import Discovery
-from launch.errors import LaunchError, StateError
+from launch.ehr_line import EhrLines
+from launch.ehr_style import EhrStyles
+from launch.errors import BusyError, CookieLostError, LaunchError, StateError, TooManyLaunchesError
 from launch.fhir_client import FhirClients
 from launch.keys import KeyRing
+from launch.launch_rate import LaunchRate
 from launch.refusal_log import RefusalLog
 from launch.registrations import Registrations
 from launch.resource_server import PartnerTokens
 from launch.session import IDLE_SECONDS, LAUNCH_SECONDS, ServerSideSessionInterface
 from launch.store import Cipher, LaunchRow, LaunchStore
 from launch.token_endpoint import PartnerClient
-from launch.tokens import IdTokenJudge, TokenClient, Tokens
+from launch.tokens import AuthorizationRequest, IdTokenJudge, TokenClient, Tokens
 
 JWKS_CACHE_SECONDS = 300
+EXCHANGES_AT_ONCE = 24
+FRAMES = frozenset({"iframe", "frame", "embed", "object"})  # Sec-Fetch-Dest
+COOKIE_ASKED = "cookie-asked"
 
 
 __all__ = ["BLUEPRINTS", "Launch", "PartnerClient", "install", "load_keys", "register_partner_client"]
@@ -43,6 +52,7 @@ class Launch:
     fhir_clients: FhirClients
     partner_tokens: PartnerTokens
     sessions: ServerSideSessionInterface
+    styles: EhrStyles
     forget_expired: Callable[[], None]
 
     def end_expired(self) -> int:
@@ -74,13 +84,19 @@ def install(
     on_event: Callable[[LaunchEvent], None],
     is_partner_open: Callable[[str], bool],
     keys: KeyRing,
+    show_form: Callable[[AuthorizationRequest], AnyResponse] | None = None,
     idle_seconds: int = IDLE_SECONDS,
     launch_seconds: int = LAUNCH_SECONDS,
+    exchanges_at_once: int = EXCHANGES_AT_ONCE,
+    on_sign_in: Callable[[MutableMapping[str, Any]], None] = lambda session: None,
 ) -> Launch:
     """Add both directions of the way in to ``app`` and become its session interface.
 
     ``on_event`` gets codes and opaque ids only. ``is_partner_open(client_id)`` says whether a partner's agreement is
-    current. The tables must exist already.
+    current. ``show_form`` renders the page that posts an authorization request; without it the browser goes by address.
+    ``exchanges_at_once``: how many sign-ins may wait for an EHR at the same time; fewer than the server has threads.
+    ``on_sign_in(session)`` may put into a browser's session what its pages need, so that it is kept with the launch.
+    The tables must exist already.
     """
     store = LaunchStore(engine, cipher, tenant_id)
     token_client = TokenClient(keys, registrations.redirect_uri)
@@ -90,9 +106,11 @@ def install(
         on_end=lambda context, reason: on_event(_ended(context, reason)),
         idle_seconds=idle_seconds,
         launch_seconds=launch_seconds,
+        on_sign_in=on_sign_in,
     )
     app.session_interface = sessions
-    discovery = Discovery()
+    lines = EhrLines()
+    discovery = Discovery(lines=lines)
     jwks = JwksCache(allows_loopback_http=registrations.allows_loopback_http)
     authorization = Authorization(
         registrations,
@@ -103,7 +121,7 @@ def install(
         sessions=sessions,
         on_event=on_event,
     )
-    app.register_blueprint(_blueprint(authorization, keys, on_event))
+    app.register_blueprint(_blueprint(authorization, keys, on_event, show_form, sessions, exchanges_at_once))
     token_endpoint.install(
         app,
         engine=engine,
@@ -114,16 +132,27 @@ def install(
         allows_loopback_http=registrations.allows_loopback_http,
     )
     return Launch(
-        FhirClients(registrations, engine, cipher, keys, tenant_id, on_event=on_event, idle_seconds=idle_seconds),
+        FhirClients(
+            registrations, engine, cipher, keys, tenant_id, on_event=on_event, idle_seconds=idle_seconds, lines=lines
+        ),
         PartnerTokens(engine, tenant_id, is_partner_open),
         sessions,
+        EhrStyles(registrations),
         lambda: token_endpoint.forget_expired(engine, tenant_id),
     )
 
 
-def _blueprint(authorization: Authorization, keys: KeyRing, on_event: Callable[[LaunchEvent], None]) -> Blueprint:
+def _blueprint(
+    authorization: Authorization,
+    keys: KeyRing,
+    on_event: Callable[[LaunchEvent], None],
+    show_form: Callable[[AuthorizationRequest], AnyResponse] | None,
+    sessions: ServerSideSessionInterface,
+    exchanges_at_once: int,
+) -> Blueprint:
     blueprint = Blueprint("launch", __name__)
-    refusals = RefusalLog(on_event)
+    refusals, rate = RefusalLog(on_event), LaunchRate()
+    exchanges = threading.BoundedSemaphore(exchanges_at_once)
 
     @blueprint.before_request
     def only_get() -> None:
@@ -132,23 +161,62 @@ def _blueprint(authorization: Authorization, keys: KeyRing, on_event: Callable[[
 
     @blueprint.get("/launch")
     def launch() -> AnyResponse:
-        return _audited(lambda: redirect(authorization.begin(request.args), 303), lambda error: refusals.tell)
+        def begin() -> AnyResponse:
+            wait = rate.seconds_to_wait(request.remote_addr, sessions.signed_in_session)
+            if wait:
+                raise TooManyLaunchesError(wait)
+            if request.headers.get("Sec-Fetch-Dest") in FRAMES and not sessions.has_session():
+                return _ask_for_the_cookie(authorization, sessions)
+            return _to_the_ehr(authorization.begin(request.args), show_form)
+
+        return _audited(begin, lambda error: refusals.tell)
 
     @blueprint.get("/callback")
     def callback() -> AnyResponse:
         # Without a state of ours nobody has begun a launch; whoever has one is told of every time.
-        return _audited(
-            lambda: redirect(f"/v/{authorization.complete(request.args).launch_id}/", 303),
-            lambda error: refusals.tell if isinstance(error, StateError) else on_event,
-        )
+        def complete() -> AnyResponse:
+            # An EHR that checks our assertion asks us for our keys meanwhile. If every thread waited for an EHR, nobody
+            # would be left to answer it, and all would wait in vain.
+            if not exchanges.acquire(blocking=False):
+                raise BusyError
+            try:
+                return redirect(f"/v/{authorization.complete(request.args).launch_id}/", 303)
+            finally:
+                exchanges.release()
+
+        return _audited(complete, whom_to_tell)
+
+    def whom_to_tell(error: LaunchError) -> Callable[[LaunchEvent], None]:
+        if isinstance(error, BusyError):
+            return lambda event: None  # nothing was refused
+        return refusals.tell if isinstance(error, StateError) else on_event
 
     @blueprint.get("/.well-known/jwks.json")
-    def jwks() -> Response:
+    def jwks() -> AnyResponse:
         response = jsonify(keys.public_jwks())
         response.headers["Cache-Control"] = f"public, max-age={JWKS_CACHE_SECONDS}"
-        return response
+        response.add_etag()
+        return response.make_conditional(request)
 
     return blueprint
+
+
+def _ask_for_the_cookie(authorization: Authorization, sessions: ServerSideSessionInterface) -> AnyResponse:
+    """In a frame a browser may keep our cookie from us, and the EHR's answer would then find nobody. So a frame without
+    one gets it first and comes again; if it comes without, this launch can still be opened in a window of its own,
+    because its ``launch`` was not used. Only its two parameters, checked, stand in that address."""
+    _, iss, launch = authorization.asked(request.args)
+    again = urlencode({"iss": iss, "launch": launch})
+    if COOKIE_ASKED in request.args:
+        raise CookieLostError(f"/launch?{again}")
+    sessions.session_id_to_begin()
+    return redirect(f"/launch?{again}&{COOKIE_ASKED}=1", 303)
+
+
+def _to_the_ehr(
+    wanted: AuthorizationRequest, show_form: Callable[[AuthorizationRequest], AnyResponse] | None
+) -> AnyResponse:
+    return show_form(wanted) if wanted.uses_post and show_form is not None else redirect(wanted.url, 303)
 
 
 def _audited(

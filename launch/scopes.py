@@ -1,5 +1,7 @@
-"""SMART scopes: which we ask for, and what a grant covers, in the v2 and in the v1 spelling.
+"""SMART scopes: which we ask for, what a grant covers, and what does not work when it covers less than was asked.
 
+Two spellings: version 2 (``patient/Patient.rs``) where the EHR lists ``permission-v2``, else version 1 (``.read``,
+``.write``). A grant is read in either, whatever was asked.
 Source: https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
 """
 
@@ -36,13 +38,43 @@ class ResourceScope:
     is_narrowed: bool = False
 
 
-def requested(write_types: Iterable[str]) -> str:
-    """The scope to ask at one EHR: least that works, no wildcard, and ``.c`` only where we are set to write.
+@dataclass(frozen=True)
+class Shortfall:
+    """Something that was asked and not granted. ``code`` is for the audit; ``words`` say what does not work now, and
+    ``ask`` what to ask the EHR's IT for. Constant text, but for names of FHIR types from our own configuration."""
 
-    ``.u`` goes with it: a copy that lost its labels is marked entered-in-error.
+    code: str
+    words: str
+    ask: str
+
+
+def requested(write_types: Iterable[str], syntax: str = "v2", read_types: Iterable[str] = ()) -> str:
+    """The scope to ask at one EHR: least that works, no wildcard, and ``.c`` only where we are set to write.
+    ``read_types``: what configuration asks to read beside it.
+
+    ``.u`` goes with it: a copy that lost its labels is marked entered-in-error. ``syntax`` is "v2" or "v1".
     """
-    writes = (f"{'user' if name in _USER_LEVEL_TYPES else 'patient'}/{name}.cruds" for name in sorted(write_types))
-    return " ".join((*ALWAYS_ASKED, *writes))
+    asked = (*ALWAYS_ASKED, *map(_read_scope, sorted(read_types)), *map(_write_scope, sorted(write_types)))
+    return " ".join(word for scope in asked for word in ([scope] if syntax == "v2" else _as_v1(scope)))
+
+
+def _read_scope(resource_type: str) -> str:
+    """Staff directories belong to no patient; everything else we read is the launched patient's."""
+    return f"{'user' if resource_type == 'PractitionerRole' else 'patient'}/{resource_type}.rs"
+
+
+def _write_scope(resource_type: str) -> str:
+    level = "user" if resource_type in _USER_LEVEL_TYPES else "patient"
+    return f"{level}/{resource_type}.cruds"
+
+
+def _as_v1(scope: str) -> list[str]:
+    """A scope in the older spelling, without its wildcard: reading and writing are two words."""
+    parsed = parse(scope)
+    if parsed is None:
+        return [scope]
+    verbs = [verb for verb in ("read", "write") if parsed.interactions & set(_V1[verb])]
+    return [f"{parsed.level}/{parsed.resource_type}.{verb}" for verb in verbs]
 
 
 def parse(scope: str) -> ResourceScope | None:
@@ -66,6 +98,50 @@ def covers(granted: Iterable[str], resource_type: str, interaction: str) -> bool
         and not scope.is_narrowed
         for scope in filter(None, map(parse, granted))
     )
+
+
+def shortfalls(
+    granted: Iterable[str], write_types: Iterable[str], *, has_patient: bool, can_renew: bool
+) -> tuple[Shortfall, ...]:
+    """What of the things this app is set to do the grant does not cover, most important first. None of it is an error:
+    the app does less, and says so. ``can_renew``: a refresh token came along."""
+    held = frozenset(granted)
+    found: list[Shortfall] = []
+    if has_patient and not covers(held, "Patient", "r"):
+        found.append(
+            Shortfall(
+                "patient-read",
+                "The EHR does not let this app read whose chart this is. Cards and the phone list are open; "
+                "everything that belongs to one patient is off.",
+                "patient/Patient.rs (in the older spelling patient/Patient.read)",
+            )
+        )
+    if has_patient and not covers(held, "Encounter", "r"):
+        found.append(
+            Shortfall(
+                "encounter-read",
+                "The EHR does not let this app see whether a visit is open. It asks you why you are here instead.",
+                "patient/Encounter.rs (in the older spelling patient/Encounter.read)",
+            )
+        )
+    if not can_renew:
+        found.append(
+            Shortfall(
+                "online-access",
+                "The EHR ends this session after a few minutes. Open the app again from the chart when it does.",
+                "online_access",
+            )
+        )
+    found += [
+        Shortfall(
+            f"write-{name}",
+            f"Nothing can be copied to the EHR as {name}. The page gives the lines to enter by hand.",
+            f"{_write_scope(name)} (in the older spelling {' and '.join(_as_v1(_write_scope(name)))})",
+        )
+        for name in sorted(write_types)
+        if (has_patient or name in _USER_LEVEL_TYPES) and not covers(held, name, "c")
+    ]
+    return tuple(found)
 
 
 def covers_system(granted: Iterable[str], needed: str) -> bool:

@@ -7,12 +7,13 @@ Reads write nothing, except that use is noted every half minute: SQLite has one 
 
 from __future__ import annotations
 
+import copy
 import re
 import secrets
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
 from flask import Flask, Request, Response, current_app
@@ -44,6 +45,14 @@ class BrowserSession(CallbackDict[str, Any], SessionMixin):
         self.is_ended = False
         self.modified = False
         self.new = session_id is None
+        # What this request has read already: a page asks for its launch at every step, and the database need not.
+        self.seen_rows: dict[tuple[str, str], LaunchRow] = {}
+        self.seen_notes: dict[tuple[str, str], Any] = {}
+
+    def forget(self) -> None:
+        """Read anew from here on."""
+        self.seen_rows.clear()
+        self.seen_notes.clear()
 
     def _note_change(self, _changed: Any = None) -> None:
         self.modified = True
@@ -60,8 +69,10 @@ class ServerSideSessionInterface(SessionInterface):
         on_end: Callable[[LaunchContext, str], None],
         idle_seconds: int = IDLE_SECONDS,
         launch_seconds: int = LAUNCH_SECONDS,
+        on_sign_in: Callable[[MutableMapping[str, Any]], None] = lambda session: None,
     ) -> None:
         self._store = store
+        self._on_sign_in = on_sign_in
         self._revoke = revoke
         self._on_end = on_end
         self._idle_seconds = idle_seconds
@@ -119,6 +130,25 @@ class ServerSideSessionInterface(SessionInterface):
 
     # --- what a launch on its way needs
 
+    def has_session(self) -> bool:
+        """Whether this request brought a cookie of a living session."""
+        return _browser().session_id is not None
+
+    def signed_in_session(self) -> str | None:
+        """The id of this browser's session if somebody has a launch in it."""
+        session_id = _browser().session_id
+        return session_id if session_id is not None and self._store.launches_of(session_id) else None
+
+    def keep_pending(self, state: str, content: dict[str, Any]) -> None:
+        """Keep what the callback of this browser needs, with a new session if it has none yet."""
+        browser, now = _browser(), _now()
+        is_new = browser.session_id is None
+        if browser.session_id is None:
+            browser.session_id, browser.new_cookie = str(uuid.uuid4()), _new_cookie()
+        cookie = browser.new_cookie if is_new else None
+        until = now + PENDING_SECONDS
+        self._store.add_pending(state, browser.session_id, content, now=now, expires_at=until, new_cookie=cookie)
+
     def session_id_to_begin(self) -> str:
         """The id of this browser's session; a new one if it has none yet."""
         return self._establish(_browser())
@@ -143,15 +173,18 @@ class ServerSideSessionInterface(SessionInterface):
             last_seen_at=now,
             expires_at=now + self._launch_seconds,
         )
+        self._on_sign_in(browser)
+        data = dict(browser) if browser.modified else None
         browser.new_cookie = _new_cookie()
-        if not self._store.add_launch(row, new_cookie=browser.new_cookie, session_expires_at=row.expires_at):
+        if not self._store.add_launch(row, new_cookie=browser.new_cookie, session_expires_at=row.expires_at, data=data):
             browser.new_cookie = None
             raise StateError("session-gone")
+        browser.modified = False
         self._end_others(row.session_id, context)
 
     def _end_others(self, session_id: str, signed_in: LaunchContext) -> None:
         """Whoever signs in next at a shared computer finds nothing of the person before in its history (attack 4)."""
-        for row in self._store.launches_of(session_id):
+        for row in self._store.launches_of(session_id, but=signed_in.launch_id):
             context = LaunchContext.from_json(row.context)
             is_same_ehr = context.registration_id == signed_in.registration_id
             if is_same_ehr and context.fhir_user != signed_in.fhir_user:
@@ -172,16 +205,22 @@ class ServerSideSessionInterface(SessionInterface):
             self._store.put_note(launch_id, key, value)
         except IntegrityError:
             raise LaunchNotFoundError("ended-meanwhile") from None
+        finally:
+            _browser().seen_notes.pop((launch_id, key), None)
 
     def recall(self, launch_id: str, key: str) -> Any:
         """What was kept, or None. ``LaunchNotFoundError``."""
         self._row(launch_id)
-        return self._store.note(launch_id, key)
+        notes = _browser().seen_notes
+        if (launch_id, key) not in notes:
+            notes[launch_id, key] = self._store.note(launch_id, key)
+        return copy.deepcopy(notes[launch_id, key])
 
     def end_launch(self, launch_id: str, reason: str = "left") -> None:
         """Drop a launch of this browser and its tokens, then ask the EHR to revoke them. ``LaunchNotFoundError``."""
         self._row(launch_id)
         row, is_last = self._store.end_launch(launch_id)
+        _browser().forget()
         if is_last:
             browser = _browser()
             browser.clear()
@@ -201,11 +240,15 @@ class ServerSideSessionInterface(SessionInterface):
         session_id, now = _browser().session_id, _now()
         if session_id is None:
             raise LaunchNotFoundError("no-cookie")
+        seen = _browser().seen_rows
+        if (session_id, launch_id) in seen:
+            return seen[session_id, launch_id]
         row = self._store.launch(launch_id, now=now, idle_seconds=self._idle_seconds, session_id=session_id)
         if row is None:
             raise LaunchNotFoundError
         if now - row.last_seen_at >= TOUCH_SECONDS:
             self._store.touch_launch(launch_id, now=now)
+        seen[session_id, launch_id] = row
         return row
 
     def _after_end(self, row: LaunchRow, reason: str) -> None:

@@ -25,12 +25,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
-    insert,
     select,
-    update,
 )
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from launch.statements import bound, delete_where, insert_into, select_where, update_where
 
 metadata = MetaData()
 
@@ -192,6 +194,22 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+_EXPIRED_PENDING = delete(launch_pending).where(
+    launch_pending.c.tenant_id == bindparam("tenant"), launch_pending.c.expires_at <= bindparam("now")
+)
+_DEAD_SESSIONS = (
+    select(launch_session.c.session_id)
+    .where(
+        launch_session.c.tenant_id == bindparam("tenant"),
+        launch_session.c.expires_at <= bindparam("now"),
+        launch_session.c.session_id.not_in(
+            select(launch_launch.c.session_id).where(launch_launch.c.tenant_id == bindparam("tenant"))
+        ),
+    )
+    .limit(100)
+)
+
+
 class LaunchStore:
     """Rows of one tenant, sealed and unsealed. Reads take no write lock: SQLite has one writer.
 
@@ -199,7 +217,7 @@ class LaunchStore:
     """
 
     def __init__(self, engine: Engine, cipher: Cipher, tenant_id: str) -> None:
-        self._reading = engine.execution_options(is_read_only=True)
+        self._reading = engine.execution_options(is_read_only="once")  # one statement for each connection taken
         self._engine = engine
         self._cipher = cipher
         self._tenant_id = tenant_id
@@ -208,25 +226,19 @@ class LaunchStore:
 
     def create_session(self, session_id: str, cookie: str, *, now: int, expires_at: int) -> None:
         """A new browser session without a launch."""
-        values = {
-            "session_id": session_id,
-            "cookie_hash": digest(cookie),
-            "sealed": self._seal("session", session_id, {}),
-        }
         with self._engine.begin() as connection:
-            self._insert(connection, launch_session, **values, last_seen_at=now, expires_at=expires_at)
+            self._insert_session(connection, session_id, cookie, now, expires_at)
+
+    def _insert_session(self, connection: Connection, session_id: str, cookie: str, now: int, expires_at: int) -> None:
+        sealed = self._seal("session", session_id, {})
+        values = {"session_id": session_id, "cookie_hash": digest(cookie), "sealed": sealed}
+        self._insert(connection, launch_session, **values, last_seen_at=now, expires_at=expires_at)
 
     def session_of(self, cookie: str, *, now: int, idle_seconds: int) -> SessionRow | None:
         """The session this cookie opens, unless it ended or was left alone too long."""
-        table = launch_session
-        query = select(table).where(
-            table.c.tenant_id == self._tenant_id,
-            table.c.cookie_hash == digest(cookie),
-            table.c.expires_at > now,
-            table.c.last_seen_at > now - idle_seconds,
-        )
+        where, alive = {"cookie_hash": digest(cookie)}, {"expires_at": now, "last_seen_at": now - idle_seconds}
         with self._reading.connect() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+            row = self._select(connection, launch_session, where, **alive).one_or_none()
         if row is None:
             return None
         data = self._open("session", row["session_id"], row["sealed"])
@@ -234,11 +246,14 @@ class LaunchStore:
 
     def save_session(self, session_id: str, data: dict[str, Any]) -> None:
         """Replace what Flask keeps in the session."""
-        self._update_session(session_id, sealed=self._seal("session", session_id, data))
+        sealed = self._seal("session", session_id, data)
+        with self._engine.begin() as connection:
+            self._update(connection, launch_session, {"session_id": session_id}, sealed=sealed)
 
     def touch_session(self, session_id: str, *, now: int) -> None:
         """Note that the session is in use."""
-        self._update_session(session_id, last_seen_at=now)
+        with self._engine.begin() as connection:
+            self._update(connection, launch_session, {"session_id": session_id}, last_seen_at=now)
 
     def end_session(self, session_id: str) -> None:
         """Drop a session with its launches and whatever was on its way."""
@@ -247,43 +262,57 @@ class LaunchStore:
 
     # --- launches on their way
 
-    def add_pending(self, state: str, session_id: str, content: dict[str, Any], *, now: int, expires_at: int) -> None:
-        """Keep what the callback needs, under the hash of ``state``. Clears away what has expired."""
+    def add_pending(
+        self,
+        state: str,
+        session_id: str,
+        content: dict[str, Any],
+        *,
+        now: int,
+        expires_at: int,
+        new_cookie: str | None = None,
+    ) -> None:
+        """Keep what the callback needs, under the hash of ``state``. Clears away what has expired. ``new_cookie``: the
+        session is new, and begins with it."""
         state_hash = digest(state)
         sealed = self._seal("pending", state_hash, content)
         values = {"state_hash": state_hash, "session_id": session_id, "sealed": sealed, "expires_at": expires_at}
         with self._engine.begin() as connection:
             self._clear_expired(connection, now)
+            if new_cookie is None:
+                self._update(connection, launch_session, {"session_id": session_id}, last_seen_at=now)
+            else:
+                self._insert_session(connection, session_id, new_cookie, now, expires_at)
             self._insert(connection, launch_pending, **values)
-            self._update(connection, launch_session, launch_session.c.session_id == session_id, last_seen_at=now)
 
     def take_pending(self, state: str, session_id: str, *, now: int) -> dict[str, Any] | None:
         """What was kept under ``state`` for this browser session, once: the row is gone afterwards."""
-        table, state_hash = launch_pending, digest(state)
-        where = (
-            table.c.tenant_id == self._tenant_id,
-            table.c.state_hash == state_hash,
-            table.c.session_id == session_id,
-        )
+        state_hash = digest(state)
+        where = {"state_hash": state_hash, "session_id": session_id}
         with self._engine.begin() as connection:
-            row = connection.execute(select(table.c.sealed, table.c.expires_at).where(*where)).one_or_none()
-            taken = row is not None and connection.execute(delete(table).where(*where)).rowcount == 1
-        if row is None or not taken or row.expires_at <= now:
+            row = self._select(connection, launch_pending, where).one_or_none()
+            taken = row is not None and self._delete(connection, launch_pending, where) == 1
+        if row is None or not taken or row["expires_at"] <= now:
             return None
-        return self._open("pending", state_hash, row.sealed)
+        return self._open("pending", state_hash, row["sealed"])
 
     # --- finished launches
 
-    def add_launch(self, row: LaunchRow, *, new_cookie: str, session_expires_at: int) -> bool:
-        """Keep a finished launch and rotate the cookie of its session, in one transaction. False: no such session."""
+    def add_launch(
+        self, row: LaunchRow, *, new_cookie: str, session_expires_at: int, data: dict[str, Any] | None = None
+    ) -> bool:
+        """Keep a finished launch and rotate the cookie of its session, in one transaction. False: no such session.
+        ``data``: what Flask keeps in the session from now on."""
+        kept = {} if data is None else {"sealed": self._seal("session", row.session_id, data)}
         with self._engine.begin() as connection:
             rotated = self._update(
                 connection,
                 launch_session,
-                launch_session.c.session_id == row.session_id,
+                {"session_id": row.session_id},
                 cookie_hash=digest(new_cookie),
                 last_seen_at=row.last_seen_at,
                 expires_at=session_expires_at,
+                **kept,
             )
             if rotated == 1:
                 self._insert(
@@ -302,44 +331,36 @@ class LaunchStore:
 
     def launch(self, launch_id: str, *, now: int, idle_seconds: int, session_id: str | None = None) -> LaunchRow | None:
         """A live launch; with ``session_id`` only if it belongs to that browser session. One statement either way."""
-        table = launch_launch
-        query = select(table).where(
-            table.c.tenant_id == self._tenant_id,
-            table.c.launch_id == launch_id,
-            table.c.expires_at > now,
-            table.c.last_seen_at > now - idle_seconds,
-        )
-        if session_id is not None:
-            query = query.where(table.c.session_id == session_id)
+        where = {"launch_id": launch_id} if session_id is None else {"launch_id": launch_id, "session_id": session_id}
+        alive = {"expires_at": now, "last_seen_at": now - idle_seconds}
         with self._reading.connect() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+            row = self._select(connection, launch_launch, where, **alive).one_or_none()
         return None if row is None else self._launch_row(row)
 
-    def launches_of(self, session_id: str) -> list[LaunchRow]:
-        """All launches of one browser session."""
-        table = launch_launch
-        query = select(table).where(table.c.tenant_id == self._tenant_id, table.c.session_id == session_id)
+    def launches_of(self, session_id: str, *, but: str = "") -> list[LaunchRow]:
+        """All launches of one browser session, but for one."""
         with self._reading.connect() as connection:
-            return [self._launch_row(row) for row in connection.execute(query).mappings()]
+            rows = self._select(connection, launch_launch, {"session_id": session_id}).all()
+        return [self._launch_row(row) for row in rows if row["launch_id"] != but]
 
     def touch_launch(self, launch_id: str, *, now: int) -> None:
         """Note that the launch is in use."""
         with self._engine.begin() as connection:
-            self._update(connection, launch_launch, launch_launch.c.launch_id == launch_id, last_seen_at=now)
+            self._update(connection, launch_launch, {"launch_id": launch_id}, last_seen_at=now)
 
     def end_launch(self, launch_id: str) -> tuple[LaunchRow | None, bool]:
         """Drop a launch. Returns what it was (to revoke its tokens), and whether its session ended with it."""
         table = launch_launch
         with self._engine.begin() as connection:
-            query = select(table).where(table.c.tenant_id == self._tenant_id, table.c.launch_id == launch_id)
-            row = connection.execute(query).mappings().one_or_none()
+            row = self._select(connection, table, {"launch_id": launch_id}).one_or_none()
             if row is None:
                 return None, False
-            self._delete(connection, launch_note, launch_note.c.launch_id == launch_id)
-            self._delete(connection, table, table.c.launch_id == launch_id)
-            is_last = not any(self._has_rows(connection, kind, row["session_id"]) for kind in (table, launch_pending))
+            self._delete(connection, launch_note, {"launch_id": launch_id})
+            self._delete(connection, table, {"launch_id": launch_id})
+            where = {"session_id": row["session_id"]}
+            is_last = not any(self._select(connection, kind, where).first() for kind in (table, launch_pending))
             if is_last:
-                self._delete(connection, launch_session, launch_session.c.session_id == row["session_id"])
+                self._delete(connection, launch_session, where)
         return self._launch_row(row), is_last
 
     def expired_launches(self, *, now: int, idle_seconds: int, limit: int = 100) -> list[LaunchRow]:
@@ -354,33 +375,26 @@ class LaunchStore:
 
     def lease_refresh(self, launch_id: str, token_version: int, *, until: int) -> bool:
         """Become the only one to use this refresh token. A lease is never taken over: whoever held it may have sent."""
-        table = launch_launch
         with self._engine.begin() as connection:
-            where = (
-                table.c.launch_id == launch_id,
-                table.c.token_version == token_version,
-                table.c.refresh_lease_until == 0,
-            )
-            return self._update(connection, table, *where, refresh_lease_until=until) == 1
+            where = {"launch_id": launch_id, "token_version": token_version, "refresh_lease_until": 0}
+            return self._update(connection, launch_launch, where, refresh_lease_until=until) == 1
 
     def release_refresh(self, launch_id: str, token_version: int) -> None:
         """Give the lease back because nothing was sent."""
-        table = launch_launch
         with self._engine.begin() as connection:
-            where = (table.c.launch_id == launch_id, table.c.token_version == token_version)
-            self._update(connection, table, *where, refresh_lease_until=0)
+            where = {"launch_id": launch_id, "token_version": token_version}
+            self._update(connection, launch_launch, where, refresh_lease_until=0)
 
     def replace_tokens(
         self, launch_id: str, token_version: int, *, tokens: dict[str, Any], context: dict[str, Any]
     ) -> bool:
         """Store refreshed tokens, fenced by the version they were refreshed from."""
-        table = launch_launch
         with self._engine.begin() as connection:
+            where = {"launch_id": launch_id, "token_version": token_version}
             changed = self._update(
                 connection,
-                table,
-                table.c.launch_id == launch_id,
-                table.c.token_version == token_version,
+                launch_launch,
+                where,
                 sealed_tokens=self._seal("tokens", launch_id, tokens),
                 sealed_context=self._seal("context", launch_id, context),
                 token_version=token_version + 1,
@@ -392,22 +406,38 @@ class LaunchStore:
 
     def put_note(self, launch_id: str, key: str, value: Any) -> None:
         """Remember one JSON value of a live launch."""
-        table = launch_note
         sealed = self._seal("note", f"{launch_id}|{key}", {"value": value})
         with self._engine.begin() as connection:
-            where = (table.c.launch_id == launch_id, table.c.note_key == key)
-            if self._update(connection, table, *where, sealed=sealed) == 0:
-                self._insert(connection, table, launch_id=launch_id, note_key=key, sealed=sealed)
+            if self._update(connection, launch_note, {"launch_id": launch_id, "note_key": key}, sealed=sealed) == 0:
+                self._insert(connection, launch_note, launch_id=launch_id, note_key=key, sealed=sealed)
+
+    def claim_note(self, launch_id: str, key: str) -> bool:
+        """Leave an empty note under ``key``; False when there is one already. One of many at once gets True.
+        ``IntegrityError`` when the launch is over."""
+        sealed = self._seal("note", f"{launch_id}|{key}", {"value": None})
+        try:
+            with self._engine.begin() as connection:
+                self._insert(connection, launch_note, launch_id=launch_id, note_key=key, sealed=sealed)
+        except IntegrityError:
+            if self._sealed_note(launch_id, key) is None:
+                raise
+            return False
+        return True
+
+    def drop_note(self, launch_id: str, key: str) -> None:
+        """Forget one note."""
+        with self._engine.begin() as connection:
+            self._delete(connection, launch_note, {"launch_id": launch_id, "note_key": key})
 
     def note(self, launch_id: str, key: str) -> Any:
         """The remembered JSON value, or None."""
-        table = launch_note
-        query = select(table.c.sealed).where(
-            table.c.tenant_id == self._tenant_id, table.c.launch_id == launch_id, table.c.note_key == key
-        )
-        with self._reading.connect() as connection:
-            sealed = connection.execute(query).scalar_one_or_none()
+        sealed = self._sealed_note(launch_id, key)
         return None if sealed is None else self._open("note", f"{launch_id}|{key}", sealed)["value"]
+
+    def _sealed_note(self, launch_id: str, key: str) -> bytes | None:
+        with self._reading.connect() as connection:
+            row = self._select(connection, launch_note, {"launch_id": launch_id, "note_key": key}).one_or_none()
+        return None if row is None else row["sealed"]
 
     # --- how rows are read and written
 
@@ -434,33 +464,28 @@ class LaunchStore:
         content: dict[str, Any] = json.loads(self._cipher.open(sealed, purpose=self._purpose(kind, row_id)))
         return content
 
-    def _update_session(self, session_id: str, **values: Any) -> None:
-        with self._engine.begin() as connection:
-            self._update(connection, launch_session, launch_session.c.session_id == session_id, **values)
-
     def _insert(self, connection: Connection, table: Table, **values: Any) -> None:
-        connection.execute(insert(table).values(tenant_id=self._tenant_id, **values))
+        connection.execute(insert_into(table), {"tenant_id": self._tenant_id, **values})
 
-    def _update(self, connection: Connection, table: Table, *where: Any, **values: Any) -> int:
-        statement = update(table).where(table.c.tenant_id == self._tenant_id, *where).values(**values)
-        return connection.execute(statement).rowcount
+    def _update(self, connection: Connection, table: Table, where: dict[str, Any], **values: Any) -> int:
+        where = {"tenant_id": self._tenant_id, **where}
+        statement = update_where(table, tuple(where), tuple(values))
+        return connection.execute(statement, bound(where, values)).rowcount
 
-    def _delete(self, connection: Connection, table: Table, *where: Any) -> int:
-        return connection.execute(delete(table).where(table.c.tenant_id == self._tenant_id, *where)).rowcount
+    def _delete(self, connection: Connection, table: Table, where: dict[str, Any]) -> int:
+        where = {"tenant_id": self._tenant_id, **where}
+        return connection.execute(delete_where(table, tuple(where)), bound(where)).rowcount
 
-    def _has_rows(self, connection: Connection, table: Table, session_id: str) -> bool:
-        query = select(table.c.session_id).where(table.c.tenant_id == self._tenant_id, table.c.session_id == session_id)
-        return connection.execute(query.limit(1)).first() is not None
+    def _select(self, connection: Connection, table: Table, where: dict[str, Any], **later_than: Any) -> Any:
+        where = {"tenant_id": self._tenant_id, **where}
+        statement = select_where(table, tuple(where), tuple(later_than))
+        return connection.execute(statement, bound({**where, **later_than})).mappings()
 
     def _clear_expired(self, connection: Connection, now: int) -> None:
         """Pending launches past their time, and sessions past theirs that hold no launch any more."""
-        self._delete(connection, launch_pending, launch_pending.c.expires_at <= now)
-        table = launch_session
-        has_launch = select(launch_launch.c.session_id).where(launch_launch.c.tenant_id == self._tenant_id)
-        query = select(table.c.session_id).where(
-            table.c.tenant_id == self._tenant_id, table.c.expires_at <= now, table.c.session_id.not_in(has_launch)
-        )
-        self._delete_sessions(connection, list(connection.execute(query.limit(100)).scalars()))
+        values = {"tenant": self._tenant_id, "now": now}
+        connection.execute(_EXPIRED_PENDING, values)
+        self._delete_sessions(connection, list(connection.execute(_DEAD_SESSIONS, values).scalars()))
 
     def _delete_sessions(self, connection: Connection, session_ids: list[str]) -> None:
         if not session_ids:
@@ -468,6 +493,8 @@ class LaunchStore:
         ended = select(launch_launch.c.launch_id).where(
             launch_launch.c.tenant_id == self._tenant_id, launch_launch.c.session_id.in_(session_ids)
         )
-        self._delete(connection, launch_note, launch_note.c.launch_id.in_(ended))
-        for table in (launch_launch, launch_pending, launch_session):
-            self._delete(connection, table, table.c.session_id.in_(session_ids))
+        hanging = [launch_note.c.launch_id.in_(ended)]
+        hanging += [table.c.session_id.in_(session_ids) for table in (launch_launch, launch_pending, launch_session)]
+        for condition in hanging:
+            table = condition.left.table
+            connection.execute(delete(table).where(table.c.tenant_id == self._tenant_id, condition))

@@ -37,7 +37,6 @@ from launch.client_authentication import (
     JwksCache,
     PublicKey,
     SmartAssertion,
-    is_allowed_address,
     public_keys,
     read_unverified,
 )
@@ -45,6 +44,7 @@ from launch.context import LaunchEvent
 from launch.refusal_log import RefusalLog
 from launch.scopes import covers_system
 from launch.store import launch_attempt, launch_client, launch_jti, launch_token
+from launch.transport import AddressRules
 
 TOKEN_SECONDS: Final = 300
 MAX_FORM_BYTES: Final = 65_536
@@ -92,8 +92,8 @@ def register_client(
     """Add or replace a partner's client. Raises ``ValueError`` with what is wrong and how to mend it."""
     if (client.jwks_url is None) == (client.jwks is None):
         raise ValueError("give either jwks_url or jwks, not both and not neither")
-    if client.jwks_url and not is_allowed_address(client.jwks_url, allows_loopback_http=allows_loopback_http):
-        raise ValueError("jwks_url must be an https address")
+    if client.jwks_url and not AddressRules(allows_loopback=allows_loopback_http).allow_url(client.jwks_url):
+        raise ValueError("jwks_url must be a plain https address of a public host")
     if client.jwks is not None and not public_keys(client.jwks):
         raise ValueError("jwks holds no usable public key: RSA of 2048 bits or more, or EC, without private members")
     if not client.scopes or not all(covers_system(PARTNER_SCOPES, scope) for scope in client.scopes):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from authlib.integrations.base_client import OAuthError
@@ -27,6 +28,7 @@ from launch.discovery import BoundedSession, Discovery, SmartConfiguration, was_
 from launch.errors import EhrUnreachableError, IdentityError, LaunchError, TokenRefusedError
 from launch.keys import KeyRing
 from launch.registrations import Registration
+from launch.transport import AddressRules, rules_of
 
 TOKEN_TIMEOUT_SECONDS = 20
 REVOKE_TIMEOUT_SECONDS = 3
@@ -35,6 +37,16 @@ MAX_LIFE_SECONDS = 3600
 ID_TOKEN_ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
 ID_TOKEN_LEEWAY_SECONDS = 60
 _TOLD_ERRORS = frozenset({"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope"})
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """What the browser takes to the EHR: as an address for GET, or as members of a form for POST."""
+
+    endpoint: str
+    url: str = field(repr=False)
+    members: tuple[tuple[str, str], ...] = field(repr=False)
+    uses_post: bool
 
 
 @dataclass(frozen=True)
@@ -69,19 +81,23 @@ class NothingSentError(EhrUnreachableError):
 class _TokenSession(OAuth2Session, BoundedSession):  # type: ignore[misc]  # Authlib is untyped
     """Authlib's client inside our limits."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, rules: AddressRules, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.hold_to_limits()  # Authlib calls the constructor of ``requests.Session`` by name
+        self.hold_to_limits(rules)  # Authlib calls the constructor of ``requests.Session`` by name
 
 
 class TokenClient:
-    """Talks to the token endpoints of registered EHRs with our signed assertion, a new one each time."""
+    """Talks to the token endpoints of registered EHRs as the kind of client we are there.
+
+    ``private_key_jwt``: a signed assertion, a new one each time. ``client_secret_basic``: the shared secret in the
+    header. ``none``: a public client names itself in the form, and PKCE alone binds the code to us.
+    """
 
     def __init__(self, keys: KeyRing, redirect_uri: str) -> None:
         self._keys = keys
         self._redirect_uri = redirect_uri
 
-    def authorization_url(
+    def authorization_request(
         self,
         registration: Registration,
         configuration: SmartConfiguration,
@@ -90,13 +106,18 @@ class TokenClient:
         state: str,
         verifier: str,
         **members: str,
-    ) -> str:
-        """The authorization request as an address. ``members``: aud, launch, nonce."""
+    ) -> AuthorizationRequest:
+        """The authorization request. ``members``: aud, launch, nonce. A form where the EHR or its registration says so:
+        an address has a length limit, and stands in histories and logs."""
+        endpoint = configuration.authorization_endpoint
         with self._session(registration, configuration.token_endpoint) as session:
             url, _ = session.create_authorization_url(
-                configuration.authorization_endpoint, state=state, code_verifier=verifier, scope=scope, **members
+                endpoint, state=state, code_verifier=verifier, scope=scope, **members
             )
-        return str(url)
+        own = len(_query(endpoint))  # an endpoint may carry a query of its own, which stays in its address
+        wanted = registration.authorize_method
+        uses_post = wanted == "post" or (wanted == "auto" and configuration.takes_posts)
+        return AuthorizationRequest(endpoint, str(url), tuple(_query(str(url))[own:]), uses_post)
 
     def exchange(
         self,
@@ -146,11 +167,13 @@ class TokenClient:
         return all(answer.status_code == 200 for answer in answers)
 
     def _session(self, registration: Registration, token_endpoint: str) -> Any:
+        method = registration.token_endpoint_auth_method
         session = _TokenSession(
+            rules_of(registration),
             client_id=registration.client_id,
-            client_secret=self._keys.signing_key(registration.signing_alg),
-            token_endpoint_auth_method="private_key_jwt",  # noqa: S106 - the name of a method, not a secret
-            revocation_endpoint_auth_method="private_key_jwt",
+            client_secret=self._secret(registration),
+            token_endpoint_auth_method=method,
+            revocation_endpoint_auth_method=method,
             redirect_uri=self._redirect_uri,
             code_challenge_method="S256",
             default_timeout=TOKEN_TIMEOUT_SECONDS,
@@ -159,6 +182,12 @@ class TokenClient:
         for kind in ("access_token_response", "refresh_token_response"):
             session.register_compliance_hook(kind, _require_ok)
         return session
+
+    def _secret(self, registration: Registration) -> Any:
+        """What this kind of client signs or shows: our key, the shared secret, nothing."""
+        if registration.token_endpoint_auth_method == "private_key_jwt":  # noqa: S105 - the name of a method
+            return self._keys.signing_key(registration.signing_alg)
+        return registration.client_secret
 
     def _ask(self, registration: Registration, token_endpoint: str, fetch: Callable[[Any], Any]) -> dict[str, Any]:
         try:
@@ -171,6 +200,10 @@ class TokenClient:
             raise kind("token-no-answer") from None
         except (OAuthError, JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise TokenRefusedError("token-answer") from None
+
+
+def _query(address: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(address).query, keep_blank_values=True)
 
 
 def _require_ok(response: requests.Response) -> requests.Response:
@@ -223,6 +256,9 @@ def _lifetime(expires_in: object) -> int:
     return int(min(expires_in, MAX_LIFE_SECONDS))
 
 
+_TOLD_CLAIMS = frozenset({"iss", "aud", "azp", "exp", "iat", "nonce", "at_hash"})
+
+
 class IdTokenJudge:
     """Says whether an id_token is this EHR's word about this launch."""
 
@@ -246,8 +282,8 @@ class IdTokenJudge:
             token = jwt.decode(id_token, key, registry=registry)
             claims = CodeIDToken(token.claims, token.header, options, params)
             claims.validate(leeway=ID_TOKEN_LEEWAY_SECONDS)
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise IdentityError("id-token") from None
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise IdentityError(_id_token_reason(error)) from None
         return dict(claims)
 
     def _key(self, registration: Registration, issuer: str, header: Mapping[str, Any]) -> PublicKey:
@@ -255,13 +291,19 @@ class IdTokenJudge:
         if alg not in ID_TOKEN_ALGORITHMS or not (kid is None or isinstance(kid, str)):
             raise IdentityError("id-token-alg")
         try:
-            keys = self._jwks.keys(self._discovery.jwks_uri(registration, issuer), kid)
+            keys = self._jwks.keys(self._discovery.jwks_uri(registration, issuer), kid, rules_of(registration))
         except KeysUnavailableError:
             raise EhrUnreachableError("ehr-jwks") from None
         fitting = [key for key in keys if kid in (None, key.kid) and isinstance(key, RSAKey) == (alg[0] == "R")]
         if len(fitting) != 1:
             raise IdentityError("id-token-key")
         return fitting[0]
+
+
+def _id_token_reason(error: Exception) -> str:
+    """Which claim did not hold, for whoever sets the EHR up; one of a few constants."""
+    claim = getattr(error, "claim", None)
+    return f"id-token-{claim.replace('_', '-')}" if claim in _TOLD_CLAIMS else "id-token"
 
 
 def _header(id_token: str) -> Mapping[str, Any]:

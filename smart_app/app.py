@@ -6,9 +6,10 @@ import ipaddress
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from whitenoise import WhiteNoise
 from fhir_profiles import r4, validation
 from launch import routes as launch_routes
 from launch.backend_services import Client as BackendClient
+from launch.launch_watch import LaunchWatcher, LaunchWatches
 from smart_app import api, guards, logs, pages
 from smart_app.delivery.worker import Worker
 from smart_app.gateways import audit_log, migrations_runner
@@ -36,16 +38,20 @@ from smart_app.gateways.ehr import EhrGateway
 from smart_app.gateways.engine import empty_wal, make_engine
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.gateways.partner import PartnerSender
-from smart_app.pages import problems
+from smart_app.gateways.proof_watch import ProofWatch
+from smart_app.pages import problems, to_the_ehr
 from smart_app.policy import placement
 from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services, Site
-from smart_app.settings import Settings
+from smart_app.settings import Settings, SiteSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from launch.context import LaunchEvent
+
 STATIC_SECONDS = 600
+THREADS = 32  # they mostly wait: for an EHR, or for the database's one writer
 SWEEP = "launch_sweep"
 SWEEP_SECONDS = 30
 LOG = structlog.get_logger()
@@ -88,13 +94,22 @@ def lay_foundation(settings: Settings) -> Foundation:
         time_zone=settings.site.time_zone,
         confidentiality=settings.confidentiality,
     )
-    place = settings.site
-    site = Site(place.name, place.phone, place.time_zone, organization, settings.calendar, place.places_per_day)
-    return Foundation(engine, master, cipher, directory, mou_gate, alerts, door, site)
+    return Foundation(engine, master, cipher, directory, mou_gate, alerts, door, _site(settings, settings.site))
 
 
-def create_app(settings: Settings) -> Flask:
-    """The web app: pages for staff, the partner API, the launch."""
+def _site(settings: Settings, place: SiteSettings) -> Site:
+    return Site(
+        place.name,
+        place.phone,
+        place.time_zone,
+        f"Organization/{settings.tenant_id}",
+        place.calendar(),
+        place.places_per_day,
+    )
+
+
+def create_app(settings: Settings, *, threads: int = THREADS) -> Flask:
+    """The web app: pages for staff, the partner API, the launch. ``threads``: how many requests it serves at once."""
     base = lay_foundation(settings)
     app = Flask(__name__)
     app.config.update(
@@ -108,28 +123,43 @@ def create_app(settings: Settings) -> Flask:
     )
     app.url_map.merge_slashes = False  # werkzeug mends "//" by a redirect to whatever the Host header says
     csrf = CSRFProtect(app)
+    watcher = LaunchWatcher(
+        base.engine,
+        base.cipher,
+        settings.tenant_id,
+        settings.registrations,
+        test_patients=lambda registration_id: settings.ehr_for(registration_id).test_patients,
+        role_of=lambda context: guards.role_by_settings(settings, context),
+        headers=lambda: dict(request.headers),
+    )
     launched = launch_routes.install(
         app,
         settings.registrations,
         engine=base.engine,
         cipher=base.cipher,
         tenant_id=settings.tenant_id,
-        on_event=lambda event: base.door.audit_launch_event(event, now()),
+        on_event=_told_to(base, watcher),
         is_partner_open=lambda client_id: _is_client_open(base, client_id),
         keys=launch_routes.load_keys(settings.registrations),
+        show_form=to_the_ehr.show,
+        on_sign_in=lambda session: session.setdefault("csrf_token", secrets.token_hex(20)),  # where Flask-WTF keeps it
+        exchanges_at_once=max(1, threads * 3 // 4),  # the others answer an EHR that asks for our keys meanwhile
     )
+    proofs = ProofWatch(lambda: settings.placement, base.alerts)
     services = Services(
         product_name=settings.product_name,
         public_base_url=settings.public_base_url,
         site=base.site,
         door=base.door,
-        ehr=EhrGateway(launched.fhir_clients, base.door, base.alerts),
+        ehr=EhrGateway(launched.fhir_clients, base.door, base.alerts, on_altered=proofs.note_drift),
         directory=base.directory,
         mou_gate=base.mou_gate,
         alerts=base.alerts,
-        placement=settings.placement,
+        placement=placement.PlacementSettings(proofs),
         now=now,
         demo=HttpDemoWire(settings.demo.ehr_control, settings.demo.program_control) if settings.demo else None,
+        ehr_style=launched.styles.of,
+        sites={e.id: _site(settings, settings.site_for(e.id)) for e in settings.ehr if e.differs_in_site},
     )
     guards.install(app, services=services, settings=settings, partner_tokens=launched.partner_tokens)
     guards.show_launch_errors(app, problems.show, problems.nothing_to_show)
@@ -153,10 +183,48 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def create_served_app(settings: Settings) -> Flask:
+def _told_to(base: Foundation, watcher: LaunchWatcher) -> Callable[[LaunchEvent], None]:
+    """Every launch event into the audit, and to whoever watches the next launch of one EHR (``doctor --watch``)."""
+
+    def tell(event: LaunchEvent) -> None:
+        base.door.audit_launch_event(event, now())
+        watcher.note(event)
+
+    return tell
+
+
+def doctor_facts(settings: Settings) -> dict[str, Any]:
+    """What the IT tools take from settings (``launch.doctor.site``), as plain values; no secret among them."""
+    listing = settings.listing
+
+    def watches() -> LaunchWatches:
+        base = lay_foundation(settings)
+        return LaunchWatches(base.engine, base.cipher, settings.tenant_id)
+
+    return {
+        "registrations": settings.registrations,
+        "ehrs": {
+            e.id: {
+                "environment": e.environment,
+                "test_patients": e.test_patients,
+                "placement": dict(e.placement),
+                "proof_file": e.proof_file,
+            }
+            for e in settings.ehr
+        },
+        "listing": {
+            **listing.model_dump(),
+            "company": listing.company or settings.site.name,
+            "phone": settings.site.phone,
+        },
+        "watches": watches,
+    }
+
+
+def create_served_app(settings: Settings, *, threads: int = THREADS) -> Flask:
     """The web app as ``serve`` runs it: launches that were left open are ended, and revoked at the EHR, by a thread of
     its own, so that walking away is as good as leaving."""
-    app = create_app(settings)
+    app = create_app(settings, threads=threads)
 
     def sweep() -> None:
         while True:
@@ -313,24 +381,29 @@ class _BehindProxies:
     is not a proxy of ours counts: what stands before it is the caller's own word."""
 
     def __init__(self, inner: WSGIApplication, trusted: tuple[str, ...]) -> None:
+        """``trusted``: addresses or networks."""
         self._inner = inner
-        self._trusted = frozenset(trusted)
+        self._trusted = tuple(ipaddress.ip_network(text) for text in trusted)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("REMOTE_ADDR") in self._trusted:
-            told = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
-            callers = [address for address in told if address not in self._trusted]
-            if callers and _is_address(callers[-1]):
-                environ["REMOTE_ADDR"] = callers[-1]
+        if self._is_ours(_address(str(environ.get("REMOTE_ADDR", "")))):
+            told = [_address(part.strip()) for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
+            callers = [address for address in told if not self._is_ours(address)]
+            if callers and callers[-1] is not None:
+                environ["REMOTE_ADDR"] = str(callers[-1])
         return self._inner(environ, start_response)
 
+    def _is_ours(self, address: IPv4Address | IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted)
 
-def _is_address(text: str) -> bool:
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address; one of version 4 that is written in version 6 is the same one."""
     try:
-        ipaddress.ip_address(text)
+        found = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def _install_headers(app: Flask, settings: Settings) -> None:
@@ -346,7 +419,7 @@ def _install_headers(app: Flask, settings: Settings) -> None:
         framers = everyone
         if "launch" in g:
             framers = settings.registrations.for_id(guards.launch().registration_id).frame_origins
-        response.headers["Content-Security-Policy"] = content_security_policy(framers)
+        response.headers["Content-Security-Policy"] = content_security_policy(framers, g.get("form_target", ""))
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -365,8 +438,9 @@ def _install_headers(app: Flask, settings: Settings) -> None:
         return response
 
 
-def content_security_policy(frame_origins: tuple[str, ...]) -> str:
-    """Own files only, no inline script or style, framed by ``frame_origins`` and nobody else (attacks 11, 12)."""
+def content_security_policy(frame_origins: tuple[str, ...], form_target: str = "") -> str:
+    """Own files only, no inline script or style, framed by ``frame_origins`` and nobody else (attacks 11, 12). Forms
+    go to ourselves, and, on the one page that carries a launch to its EHR, to that EHR's origin."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -375,7 +449,7 @@ def content_security_policy(frame_origins: tuple[str, ...]) -> str:
             "img-src 'self' data:",
             "font-src 'self'",
             "connect-src 'self'",
-            "form-action 'self'",
+            f"form-action 'self' {form_target}".rstrip(),
             "base-uri 'none'",
             "frame-ancestors " + " ".join(("'self'", *frame_origins)),
         )

@@ -16,15 +16,28 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from launch import cli as launch_cli_module
+from smart_app import configure
 from smart_app import demo as demo_module
-from smart_app.settings import Settings, SettingsError, load
+from smart_app.settings import Settings, SettingsError, examined, load
 
 CANNOT_START = 2
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.group()
+class _Commands(click.Group):
+    """Our own commands, and those of ``launch`` beside them: ``warm-referral keys status``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every name once; ``launch`` stays as the group it was."""
+        return sorted({*super().list_commands(ctx), *launch_cli_module.launch_cli.list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Ours first."""
+        return super().get_command(ctx, cmd_name) or launch_cli_module.launch_cli.get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands)
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -37,10 +50,15 @@ EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.pass_context
 def cli(context: click.Context, config: Path) -> None:
     """Warm referrals between a health center and DSV programs, both ways."""
-    context.meta["config"] = config
+    context.meta[configure.CONFIG] = config
+    context.meta[configure.MAKE_KEYS] = launch_cli_module.create_key_file
+    context.meta[launch_cli_module.KEYS_FILE] = lambda: _keys_file(config)
+    context.obj = lambda: _settings(context).registrations
+    context.meta[launch_cli_module.DOCTOR_SITE] = lambda: _doctor_facts(context)
 
 
 cli.add_command(launch_cli_module.launch_cli, "launch")
+configure.add_to(cli)
 
 
 @cli.command()
@@ -54,7 +72,7 @@ def migrate(context: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--threads", type=click.IntRange(2, 64), default=32, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.pass_context
 def serve(context: click.Context, threads: int, workers: int) -> None:
@@ -83,13 +101,18 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
                 "logger_class": logs.server_logger(),
                 "limit_request_line": 8190,  # a launch value may be long; what is too long gets our own page
                 "control_socket_disable": True,
+                # No header of a caller or proxy changes the path, the scheme or where we think we are: our addresses
+                # come from public_base_url, and who called from trusted_proxies (smart_app/app.py).
+                "forwarded_allow_ips": "",
+                "forwarder_headers": "",
+                "secure_scheme_headers": {},
             }
             for key, value in options.items():
                 if key in self.cfg.settings:
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            return create_served_app(settings)
+            return create_served_app(settings, threads=threads)
 
     _Server().run()
 
@@ -226,6 +249,15 @@ def main() -> None:
     cli()
 
 
+def _keys_file(config: Path) -> Path | None:
+    """The key file that settings name, whatever else may be wrong with them: keys are made before the rest is whole."""
+    try:
+        settings, _ = examined(config)
+    except SettingsError:
+        return None
+    return settings.keys_file if settings is not None else None
+
+
 def _settings(context: click.Context) -> Settings:
     try:
         return load(context.meta["config"])
@@ -233,6 +265,12 @@ def _settings(context: click.Context) -> Settings:
         for problem in error.problems:
             click.echo(f"  - {problem}", err=True)
         _stop(f"{len(error.problems)} setting(s) to mend in {context.meta['config']} before this can start.")
+
+
+def _doctor_facts(context: click.Context) -> dict[str, Any]:
+    from smart_app.app import doctor_facts
+
+    return doctor_facts(_settings(context))
 
 
 def _or_stop(check: Any, settings: Settings) -> None:

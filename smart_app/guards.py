@@ -6,8 +6,6 @@ look only at the session and at configuration: what they refuse is decided witho
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -17,13 +15,25 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Flask, abort, current_app, g, request
 from werkzeug.wrappers import Response
 
+from launch import scopes
 from launch import session as launch_session
 from launch.context import LaunchContext
-from launch.errors import BearerError, LaunchError, LaunchNotFoundError
+from launch.errors import (
+    BearerError,
+    BusyError,
+    CookieLostError,
+    LaunchError,
+    LaunchNotFoundError,
+    TooManyLaunchesError,
+)
+from launch.launch_lines import Line, RoleTold, launch_lines
 from launch.resource_server import PartnerToken, PartnerTokens
+from launch.scopes import Shortfall
 from smart_app.errors import EhrUnavailableError, InvalidError, LockedError, NothingToShowError
+from smart_app.glances import Glances
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.patient_glance import PatientGlance, glance
+from smart_app.policy.site_role import RoleMatch, role_for
 from smart_app.ports import Partner, Services
 from smart_app.settings import CLINICAL_ROLES, EhrSettings, Settings
 
@@ -31,9 +41,10 @@ Guard = Callable[[], None]
 EXTENSION = "warm_referral"
 BEARER_BLUEPRINTS = ("partner_fhir", "partner_oauth")
 
-GLANCE_SECONDS = 15 * 60
 ATTESTATION = "attestation"
 VISIT_IS_OPEN = "visit-is-open"
+DIRECTORY_CODES = "directory-codes"
+ON_CARE_TEAM = "on-care-team"
 REASON_WITHOUT_ENCOUNTER = "reason-without-encounter"
 OPEN_ANSWERS = frozenset({"alone", "chosen-company", "remote-not-overheard"})
 CLOSED_ANSWER = "not-private"
@@ -54,36 +65,12 @@ class _Installed:
     settings: Settings
     partner_tokens: PartnerTokens
     guard_by_blueprint: dict[str, Guard]
-    glances: _Glances
-
-
-class _Glances:
-    """Whom each launch is about, in this process's memory and nowhere else (R5): read from the EHR once per launch, so
-    that every kind of visit makes the same EHR traffic (attack 5), and gone with the launch."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, PatientGlance]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, launch_id: str) -> PatientGlance | None:
-        with self._lock:
-            kept = self._kept.get(launch_id)
-            return kept[1] if kept is not None and kept[0] > time.monotonic() else None
-
-    def put(self, launch_id: str, value: PatientGlance) -> None:
-        with self._lock:
-            now = time.monotonic()
-            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
-            self._kept[launch_id] = (now + GLANCE_SECONDS, value)
-
-    def drop(self, launch_id: str) -> None:
-        with self._lock:
-            self._kept.pop(launch_id, None)
+    glances: Glances
 
 
 def install(app: Flask, *, services: Services, settings: Settings, partner_tokens: PartnerTokens) -> None:
     """Give this app's guards what they need; called once by ``app.py`` before blueprints are registered."""
-    app.extensions[EXTENSION] = _Installed(services, settings, partner_tokens, {}, _Glances())
+    app.extensions[EXTENSION] = _Installed(services, settings, partner_tokens, {}, Glances())
     app.before_request(refuse_foreign_posts)
 
 
@@ -92,13 +79,19 @@ def declare_public(app: Flask, blueprint_name: str) -> None:
     _installed(app).guard_by_blueprint[blueprint_name] = public
 
 
-def show_launch_errors(app: Flask, show: Callable[[str, str, int], Response], nothing: Callable[[], Response]) -> None:
+def show_launch_errors(app: Flask, show: Callable[..., Response], nothing: Callable[[], Response]) -> None:
     """Render what ``launch`` refuses, in its own words; a launch that is not this browser's is the constant page."""
 
     def show_error(error: LaunchError) -> Response:
         if isinstance(error, LaunchNotFoundError):
             return nothing()
-        return show(error.words, error.next_step, error.status)
+        window = error.again if isinstance(error, CookieLostError) else None
+        response = show(error.words, error.next_step, error.status, window=window)
+        if isinstance(error, BusyError | TooManyLaunchesError):
+            response.headers["Retry-After"] = str(error.retry_after_seconds)
+        if isinstance(error, BusyError):
+            response.headers["Refresh"] = str(error.retry_after_seconds)  # the browser asks again by itself
+        return response
 
     app.register_error_handler(LaunchError, show_error)
 
@@ -175,8 +168,10 @@ def require_partner() -> None:
 
 
 def services() -> Services:
-    """The ports of this app."""
-    return _installed(current_app).services
+    """The ports of this app; in a launch with the site as it is where that EHR is used."""
+    ports = _installed(current_app).services
+    site = ports.sites.get(launch().registration_id) if "launch" in g else None
+    return ports if site is None else replace(ports, site=site)
 
 
 def settings() -> Settings:
@@ -191,8 +186,21 @@ def launch() -> LaunchContext:
 
 
 def site_role() -> str:
-    """The role configuration binds to this launch's ``fhirUser``, such as "nurse"."""
+    """The role configuration binds to this launch's person, such as "nurse"."""
     return cast(str, g.site_role)
+
+
+def role_rule() -> str:
+    """The rule of config.toml that gave ``site_role``, in words."""
+    return cast(str, g.role_rule)
+
+
+def test_system() -> str | None:
+    """The name of the EHR where this is a test environment, for the banner on every page; None in production."""
+    ehrs = settings().ehr
+    if "registration_id" in g:  # a launch of this EHR, let in or refused
+        return next((e.name for e in ehrs if e.id == g.registration_id and e.is_test), None)
+    return ehrs[0].name if ehrs and all(e.is_test for e in ehrs) else None
 
 
 def requester() -> Requester:
@@ -202,8 +210,47 @@ def requester() -> Requester:
             raise NothingToShowError(rule="R41")
         if site_role() in CLINICAL_ROLES:
             g.launch = _with_open_visit(launch())
-        g.requester = _as_requester(launch())
+        g.requester = _with_care_team(_as_requester(launch()))
     return cast(Requester, g.requester)
+
+
+def limits() -> tuple[Shortfall, ...]:
+    """What does not work in this launch because the EHR granted less than was asked, in words, and what to ask IT."""
+    context = launch()
+    ehr = settings().ehr_for(context.registration_id)
+    return scopes.shortfalls(
+        context.granted_scopes,
+        [name for name, place in ehr.placement.items() if place == "ehr-and-vault"],
+        has_patient=context.patient_id is not None,
+        can_renew=context.can_renew,
+    )
+
+
+def may_read_patient() -> bool:
+    """Whether the EHR lets this launch read whose chart it is."""
+    return scopes.covers(launch().granted_scopes, "Patient", "r")
+
+
+def role_by_settings(settings_: Settings, context: LaunchContext) -> RoleTold | None:
+    """Role and rule of a launch's person where configuration alone decides; None where the EHR's directory is asked."""
+    rules = settings_.ehr_for(context.registration_id).role_rules
+    if rules.asks_ehr_about(context.fhir_user):
+        return None
+    match = role_for(context.fhir_user, (), rules)
+    return RoleTold(match.role, match.rule)
+
+
+def check_lines() -> list[Line]:
+    """What came of this launch, line by line, for IT. ``NothingToShowError`` unless the person is the IT admin, or the
+    EHR is a test environment and the chart, if any, is a listed test patient's."""
+    context = launch()
+    ehr = settings().ehr_for(context.registration_id)
+    is_test = ehr.is_test and (context.patient_id is None or context.patient_id in ehr.test_patients)
+    if site_role() != "it-admin" and not is_test:
+        raise NothingToShowError(rule="R41")
+    told = RoleTold(site_role(), role_rule())
+    registration = settings().registrations.for_id(context.registration_id)
+    return launch_lines(context, registration, told, dict(request.headers), services().now())
 
 
 def known_patient() -> PatientGlance | None:
@@ -212,9 +259,16 @@ def known_patient() -> PatientGlance | None:
 
 
 def patient() -> PatientGlance:
-    """Whom this chart is about. Raises ``EhrUnavailableError`` when it has to be read and the EHR does not answer."""
+    """Whom this chart is about. Raises ``EhrUnavailableError`` when it has to be read and the EHR does not answer, and
+    ``LockedError`` when it was not granted: nothing is recorded or sent for somebody this app cannot name."""
     known = known_patient()
     if known is None:
+        if not may_read_patient():
+            raise LockedError(
+                "The EHR does not let this app read whose chart this is, so nothing can be saved or sent here. "
+                "Cards and the phone list are open. Ask your IT for patient/Patient.rs.",
+                rule="R23",
+            )
         now = services().now()
         today = now.astimezone(ZoneInfo(services().site.time_zone)).date()
         known = glance(services().ehr.launched_patient(requester(), now), today)
@@ -285,7 +339,7 @@ def end_launch() -> None:
     """Hide, exit, idle: the launch ends here and at the EHR; the rest of this request is nobody's."""
     _installed(current_app).glances.drop(launch().launch_id)
     launch_session.end_launch(launch().launch_id)
-    for name in ("launch", "site_role", "requester"):
+    for name in ("launch", "site_role", "role_rule", "requester", "registration_id"):
         g.pop(name, None)
 
 
@@ -319,7 +373,10 @@ def _require_role(allowed: frozenset[str] | set[str]) -> None:
 
 def _enter() -> None:
     context = launch_session.current_launch((request.view_args or {}).get("launch_id", ""))
-    role = _ehr_of(context).roles.get(context.fhir_user)
+    g.registration_id = context.registration_id
+    _require_test_patient(context)
+    found = _role_of(context)
+    role = found.role
     if role is None:
         raise LockedError(
             "Your EHR account has no role in this app yet. Ask your IT to add it. The phone list is open to you.",
@@ -327,7 +384,39 @@ def _enter() -> None:
         )
     if role in CLINICAL_ROLES and context.patient_id is None:
         raise LockedError("Open this from a patient's chart. The phone list is open to you.", rule="R23")
-    g.launch, g.site_role = context, role
+    g.launch, g.site_role, g.role_rule = context, role, found.rule
+
+
+def _require_test_patient(context: LaunchContext) -> None:
+    """A test environment opens its listed test patients and nobody else, before anything is asked of the EHR (R6)."""
+    ehr = _ehr_of(context)
+    if ehr.is_test and context.patient_id is not None and context.patient_id not in ehr.test_patients:
+        raise LockedError(
+            "This EHR is set up here as a test system, and this is not one of its test patients. Nothing was read. "
+            "Your IT lists test patients in the settings. The phone list is open to you.",
+            rule="R6",
+        )
+
+
+def _role_of(context: LaunchContext) -> RoleMatch:
+    """The role of the person and the rule that gives it. The EHR's staff directory is asked only where configuration
+    wants it, once per launch; of its answer only codes that configuration names are kept."""
+    rules = _ehr_of(context).role_rules
+    if not rules.asks_ehr_about(context.fhir_user):
+        return role_for(context.fhir_user, (), rules)
+    codes = launch_session.recall(context.launch_id, DIRECTORY_CODES)
+    if codes is None:
+        asker = Requester(
+            Role.CLINICIAN,
+            context.fhir_user,
+            Purpose.TREAT,
+            registration_id=context.registration_id,
+            launch_id=context.launch_id,
+        )
+        told = services().ehr.directory_codes(asker, services().now())
+        codes = [code for code in rules.by_code if code in told]
+        launch_session.remember(context.launch_id, DIRECTORY_CODES, codes)
+    return role_for(context.fhir_user, codes, rules)
 
 
 def _ehr_of(context: LaunchContext) -> EhrSettings:
@@ -354,10 +443,33 @@ def _with_open_visit(context: LaunchContext) -> LaunchContext:
     return context if is_open is True else replace(context, encounter_id=None)
 
 
+def _treating_source(context: LaunchContext) -> str | None:
+    ehr = _ehr_of(context)
+    is_treating = "treating-role" in ehr.care_team_sources and site_role() in ehr.treating_roles
+    return "treating-role" if is_treating else None
+
+
+def _with_care_team(asks: Requester) -> Requester:
+    """The requester, as care team too where configuration takes the EHR's CareTeam for it and the person is in it.
+    Asked once per launch and only during an open visit; an EHR that does not answer counts as no."""
+    ehr = settings().ehr_for(asks.registration_id or "")
+    if asks.is_treating or asks.encounter_id is None or "ehr-care-team" not in ehr.care_team_sources:
+        return asks
+    is_member = recall(ON_CARE_TEAM)
+    if is_member is None:
+        try:
+            is_member = services().ehr.is_on_care_team(asks, services().now())
+        except EhrUnavailableError:
+            return asks
+        remember(ON_CARE_TEAM, is_member)
+    return replace(asks, is_treating=True, care_team_source="ehr-care-team") if is_member is True else asks
+
+
 def _as_requester(context: LaunchContext) -> Requester:
     role = site_role()
     table_role, purpose = TABLE_ROLES[role]
     is_clinical = role in CLINICAL_ROLES
+    source = _treating_source(context)
     return Requester(
         role=table_role,
         user_reference=context.fhir_user,
@@ -367,6 +479,7 @@ def _as_requester(context: LaunchContext) -> Requester:
         registration_id=context.registration_id,
         launch_id=context.launch_id,
         site_role=role,
-        is_treating=role in _ehr_of(context).treating_roles,
+        is_treating=source is not None,
+        care_team_source=source,
         reason=reason_without_encounter() if is_clinical and context.encounter_id is None else None,
     )

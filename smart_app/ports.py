@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Protocol
@@ -265,6 +265,7 @@ class MouGate(Protocol):
     """Is there a current, unsuspended agreement with this partner (R19)?"""
 
     def is_open(self, partner_id: str, now: datetime) -> bool: ...
+    def is_current(self, partner: Partner, now: datetime) -> bool: ...
 
 
 class WriteBackResult(StrEnum):
@@ -293,6 +294,12 @@ class Ehr(Protocol):
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         """Is the encounter of this launch the launched patient's, and going on now? Labelled C|R on entry, never
         stored. Raises ``EhrUnavailableError`` when the EHR does not say."""
+
+    def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
+        """ "system|code" of the person's active PractitionerRoles. Raises ``EhrUnavailableError``."""
+
+    def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
+        """Is the person in an active CareTeam of the launched patient? Raises ``EhrUnavailableError``."""
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         """Create, read back, compare labels and content. On mismatch the copy is deleted and the privacy officer
@@ -338,6 +345,24 @@ class DemoWire(Protocol):
     def ehr_as(self, who: str, patient_id: str) -> list[Payload]: ...
 
 
+class EhrStyle(Protocol):
+    """The EHR's colours ("#rrggbb") and font size, each checked for its form; None where it named none."""
+
+    @property
+    def background(self) -> str | None: ...
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def highlight(self) -> str | None: ...
+    @property
+    def font_size_px(self) -> int | None: ...
+
+
+def no_style(registration_id: str, url: str) -> EhrStyle | None:
+    """Our own colours everywhere."""
+    return None
+
+
 @dataclass(frozen=True)
 class Site:
     """The health center as pages and workflows see it. ``organization_reference`` is "Organization/<tenant id>".
@@ -367,3 +392,5 @@ class Services:
     placement: PlacementSettings
     now: Callable[[], datetime]
     demo: DemoWire | None = None
+    ehr_style: Callable[[str, str], EhrStyle | None] = no_style
+    sites: Mapping[str, Site] = field(default_factory=dict)  # registration id -> the site, where it differs

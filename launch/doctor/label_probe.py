@@ -19,7 +19,10 @@ from typing import Any
 from fhir_profiles import terminology
 from fhir_profiles.security_labels import Label, labels_of
 from launch.doctor import probe_items
+from launch.doctor.check_fhir import Offer, read_offer
+from launch.doctor.check_proof import fingerprint
 from launch.doctor.fhir_caller import Answer, FhirCaller, NoAnswerError
+from launch.doctor.probe_manners import manners
 from launch.doctor.site_proof import Proof, a_year_after
 
 Payload = dict[str, Any]
@@ -71,11 +74,14 @@ def run_probe(
     """Probe one EHR with one test patient. Raises ``ProbeError`` when nothing can be proved."""
     caller = FhirCaller(fhir_base)
     try:
-        about = _about(caller, tokens)
-        probe = _Probe(caller, tokens, patient_id, today, about.interactions)
+        offer = _offer(caller, tokens)
+        probe = _Probe(caller, tokens, patient_id, today, offer)
         probe.require_working_tokens()
+        probe.findings += manners(caller, tokens.clinician, patient_id)
         try:
             classes = {kind: probe.classify(kind, service_reference) for kind in resource_types}
+            if offer.has_export:
+                probe.findings.append("Bulk export is offered: it was not run, and will hold every copy.")
         finally:
             probe.clean_up()
     except NoAnswerError as error:
@@ -85,39 +91,27 @@ def run_probe(
         ) from error
     return Proof(
         registration_id=registration_id,
-        ehr_name=about.name,
-        ehr_version=about.version,
+        ehr_name=offer.software,
+        ehr_version=offer.version,
         made_on=today,
         expires_on=a_year_after(today),
         run_by=run_by,
         test_patient_ids=(patient_id,),
         classes=classes,
         findings=tuple(probe.findings),
+        offered=fingerprint(offer),
     )
 
 
-@dataclass(frozen=True)
-class _About:
-    name: str
-    version: str
-    interactions: Mapping[str, frozenset[str]]
-
-
-def _about(caller: FhirCaller, tokens: ProbeTokens) -> _About:
+def _offer(caller: FhirCaller, tokens: ProbeTokens) -> Offer:
     """What the server says it is and offers. Read first without a token, as metadata should be open."""
     answer = caller.ask("GET", "metadata")
     if not answer.is_ok:
         answer = caller.ask("GET", "metadata", token=tokens.clinician)
-    statement = answer.payload or {}
-    if not answer.is_ok or statement.get("resourceType") != "CapabilityStatement":
+    offer = read_offer(answer.payload) if answer.is_ok else None
+    if offer is None:
         raise ProbeError(f"{caller.base}/metadata is no CapabilityStatement (status {answer.status}).")
-    software = statement.get("software") or {}
-    offered = {
-        resource.get("type", ""): frozenset(i.get("code", "") for i in resource.get("interaction") or [])
-        for rest in statement.get("rest") or []
-        for resource in rest.get("resource") or []
-    }
-    return _About(str(software.get("name", "not named")), str(software.get("version", "not said")), offered)
+    return offer
 
 
 class _Probe:
@@ -129,13 +123,13 @@ class _Probe:
         tokens: ProbeTokens,
         patient_id: str,
         today: date,
-        interactions: Mapping[str, frozenset[str]],
+        offer: Offer,
     ) -> None:
         self._caller = caller
         self._tokens = tokens
         self._patient_id = patient_id
         self._today = today
-        self._interactions = interactions
+        self._offer = offer
         self._written: list[tuple[str, str, str]] = []
         self.findings: list[str] = []
 
@@ -143,6 +137,13 @@ class _Probe:
         """An outsider whose token is dead sees nothing of anything, which would prove nothing."""
         for who, token in {"the clinician": self._tokens.clinician, **self._tokens.outsiders()}.items():
             look = self._caller.ask("GET", f"Patient/{self._patient_id}", token=token)
+            if 300 <= look.status < 400:
+                raise ProbeError(
+                    f"A read with the token of {who} is a redirect (status {look.status}); a token goes nowhere but "
+                    "to its own base: nothing can be proved, and no chart will open. Ask the vendor why."
+                )
+            if look.status in (429, 503):
+                raise ProbeError(f"The server is too busy, or down (status {look.status}). Run the probe later.")
             if not look.is_ok:
                 raise ProbeError(
                     f"The token of {who} does not open the test patient (status {look.status}), so what it cannot see "
@@ -151,7 +152,7 @@ class _Probe:
 
     def classify(self, kind: str, service_reference: str) -> str:
         """The class of one resource type, "A" to "E"."""
-        if "create" not in self._interactions.get(kind, frozenset()):
+        if not self._offer.offers(kind, "create"):
             self._say(kind, "the server offers no create. Vault only")
             return "E"
         if kind == "Appointment":
@@ -201,8 +202,16 @@ class _Probe:
         seen |= self._seen_by_outsiders(kind, resource_id, labels, counts, f"{stage}, after the updates")
         if seen:
             return "B"
+        self._look_by_label(kind, resource_id, labels, stage)
         self._say(kind, f"{stage}: labels kept, and nobody saw it who should not")
         return "A"
+
+    def _look_by_label(self, kind: str, resource_id: str, labels: tuple[Label, ...], stage: str) -> None:
+        """Does search by label find it for those who may see it? Information only: no copy relies on it."""
+        params = {"patient": self._patient_id, "_security": _level_of(labels)}
+        answer = self._caller.ask("GET", kind, token=self._tokens.clinician, params=params)
+        finds = "finds it" if answer.mentions(resource_id) else "does not find it"
+        self._say(kind, f"{stage}: search by label (_security) {finds}")
 
     def _create(self, kind: str, item: Payload, stage: str, token: str | None = None) -> str | None:
         token = token or self._tokens.clinician
@@ -233,10 +242,9 @@ class _Probe:
     def _survives_updates(self, kind: str, resource_id: str, labels: tuple[Label, ...], stage: str) -> bool:
         """An update without labels, one with weaker labels, and a patch: after each the labels stand as they were."""
         path, token = f"{kind}/{resource_id}", self._tokens.clinician
-        offered = self._interactions.get(kind, frozenset())
         changed = probe_items.edited(self._neutral(kind)) | {"id": resource_id}
         attempts = []
-        if "update" in offered:
+        if self._offer.offers(kind, "update"):
             attempts = [
                 ("an update without labels", changed),
                 ("an update with weaker labels", probe_items.labelled(changed, probe_items.WEAKER_LABELS)),
@@ -245,7 +253,7 @@ class _Probe:
             self._update(kind, path, body, token)
             if not self._keeps(kind, resource_id, labels, f"{stage}, after {what}"):
                 return False
-        if "patch" in offered:
+        if self._offer.offers(kind, "patch"):
             headers = {"Content-Type": "application/json-patch+json"}
             self._caller.ask("PATCH", path, token=token, body=probe_items.patch_of(kind), headers=headers)
             return self._keeps(kind, resource_id, labels, f"{stage}, after a patch")
@@ -270,6 +278,7 @@ class _Probe:
             "by version": (f"{path}/_history/{version}", None),
             "in its history": (f"{path}/_history", None),
             "with _include": (kind, {"_id": resource_id, "_include": f"{kind}:patient"}),
+            "with _revinclude": ("Patient", {"_id": self._patient_id, "_revinclude": f"{kind}:patient"}),
             "in $everything": (f"Patient/{self._patient_id}/$everything", None),
         }
         return {"by id": by_id} | {
@@ -302,10 +311,9 @@ class _Probe:
 
     def _ways_it_shows(self, kind: str, resource_id: str, labels: tuple[Label, ...], token: str) -> list[str]:
         looks = self._ways_to_read(kind, resource_id, token)
-        level = next(label for label in labels if label.system == terminology.CONFIDENTIALITY)
         patient = {"patient": self._patient_id}
         for way, more in {
-            "by label": {"_security": f"{level.system}|{level.code}"},
+            "by label": {"_security": _level_of(labels)},
             "by category": {"category": f"{terminology.US_CORE_CATEGORY}|sdoh"},
         }.items():
             looks[way] = self._caller.ask("GET", kind, token=token, params=patient | more)
@@ -339,9 +347,14 @@ class _Probe:
         resource_id = self._create(kind, item, "the item with extensions")
         if resource_id is None:
             return
-        kept = self._caller.ask("GET", f"{kind}/{resource_id}", token=self._tokens.clinician).payload or {}
-        lost = probe_items.extensions_in(item) - probe_items.extensions_in(kept)
-        self._say(kind, f"label extensions lost: {', '.join(sorted(lost))}" if lost else "label extensions all kept")
+        sent = probe_items.extensions_in(item)
+        for way, answer in self._ways_to_read(kind, resource_id, self._tokens.clinician).items():
+            for one in answer.resources(kind, resource_id)[:1] if answer.is_ok else []:
+                lost = sent - probe_items.extensions_in(one)
+                if lost and way != "with _elements":  # which asks for a part only
+                    self._say(kind, f"label extensions lost, read {way}: {', '.join(sorted(lost))}")
+                    return
+        self._say(kind, "label extensions all kept")
 
     # -- the neutral visit ------------------------------------------------------------------------------------------
 
@@ -377,6 +390,12 @@ class _Probe:
 
     def _say(self, kind: str, sentence: str) -> None:
         self.findings.append(f"{kind}: {sentence.rstrip('.')}.")
+
+
+def _level_of(labels: Sequence[Label]) -> str:
+    """The confidentiality label, as a search names it."""
+    level = next(label for label in labels if label.system == terminology.CONFIDENTIALITY)
+    return f"{level.system}|{level.code}"
 
 
 def _score(sent: Sequence[Label], got: Sequence[Label]) -> str:

@@ -3,6 +3,9 @@
 The file is made by the probe, never by hand and never committed: `make demo` makes one for its own sandbox. It names
 the EHR, the resource types with their class, the date, who ran it and on which test patients. It holds no token.
 
+It also holds what the EHR offered on that day. When a later check-up finds another version or another offer, it writes
+the day and the reason into the proof: from then on the proof is void, whatever its dates say.
+
     A  keeps the labels and hides what they mark: a copy may be written there
     B  keeps them but shows the item to somebody it should not
     C  drops or weakens them when the item is updated
@@ -14,9 +17,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 CLASSES = "ABCDE"
 
@@ -27,6 +31,7 @@ BY_HAND = (
     "Open the chart of a newborn linked to the test patient: nothing may have been copied there.",
     "A full export of the EHR will hold every copy that is written: tell the patient before each one.",
     "Change a test item in the EHR's own screen, wait for the nightly jobs, and run the probe once more.",
+    "If the EHR feeds a health information exchange, look there too: nothing of the test items may have gone out.",
 )
 
 
@@ -36,7 +41,11 @@ class ProofError(ValueError):
 
 @dataclass(frozen=True)
 class Proof:
-    """What the probe found. ``classes``: resource type -> "A".."E". ``findings`` are sentences for a person."""
+    """What the probe found. ``classes``: resource type -> "A".."E". ``findings`` are sentences for a person.
+
+    ``offered``: what the registered EHR offered then, as JSON values (see ``fingerprint``). ``voided_on``: since when
+    the proof counts for nothing, and ``voided_because`` why, in words.
+    """
 
     registration_id: str
     ehr_name: str
@@ -47,10 +56,21 @@ class Proof:
     test_patient_ids: tuple[str, ...]
     classes: Mapping[str, str]
     findings: tuple[str, ...] = ()
+    offered: Mapping[str, Any] = field(default_factory=dict)
+    voided_on: date | None = None
+    voided_because: str = ""
 
     def is_current(self, today: date) -> bool:
-        """False from the day after ``expires_on``: then nothing is written any more, and the app stays on."""
-        return self.made_on <= today <= self.expires_on
+        """False from the day after ``expires_on``, or when void: then nothing is written, and the app stays on."""
+        return self.voided_on is None and self.made_on <= today <= self.expires_on
+
+    def with_offer(self, offered: Mapping[str, Any]) -> Proof:
+        """The same proof, remembering what the registered EHR offers."""
+        return replace(self, offered=offered)
+
+    def voided(self, today: date, because: str) -> Proof:
+        """The same proof, void. The first reason stands."""
+        return self if self.voided_on else replace(self, voided_on=today, voided_because=because)
 
 
 def a_year_after(day: date) -> date:
@@ -83,6 +103,9 @@ def read_proof(path: Path) -> Proof:
             test_patient_ids=tuple(str(one) for one in raw["test_patient_ids"]),
             classes={str(kind): str(letter) for kind, letter in raw["classes"].items()},
             findings=tuple(str(one) for one in raw["findings"]),
+            offered=dict(raw.get("offered", {})),
+            voided_on=date.fromisoformat(raw["voided_on"]) if raw.get("voided_on") else None,
+            voided_because=str(raw.get("voided_because", "")),
         )
     except OSError:
         raise ProofError(f"There is no proof at {path}.") from None
@@ -105,4 +128,7 @@ def _as_json(proof: Proof) -> dict[str, object]:
         "classes": dict(proof.classes),
         "findings": list(proof.findings),
         "by_hand": list(BY_HAND),
+        "offered": dict(proof.offered),
+        "voided_on": proof.voided_on.isoformat() if proof.voided_on else None,
+        "voided_because": proof.voided_because,
     }

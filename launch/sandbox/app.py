@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, render_template, request
+from werkzeug.http import http_date
 
 from launch.sandbox import authorization_server, control, fhir_server, pages, serving
 from launch.sandbox.addresses import LOOPBACK_HOSTS, Addresses
@@ -41,6 +42,8 @@ def create_app(ehr: Ehr) -> Flask:
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Referrer-Policy"] = "no-referrer"
         answer.headers.setdefault("Cache-Control", "no-store")
+        if ehr.knobs["clock_skew_seconds"]:
+            answer.headers["Date"] = http_date(ehr.now())
         return answer
 
     return app

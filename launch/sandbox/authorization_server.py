@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Error
+from authlib.oauth2.rfc6749 import OAuth2Error
 from authlib.oauth2.rfc6749 import errors as oauth_errors
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc7009 import RevocationEndpoint
@@ -20,63 +20,22 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core.util import create_half_hash
 from flask import Blueprint, Response, jsonify, make_response, render_template, request
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.utils import redirect
 
-from launch.sandbox import scopes
+from launch.sandbox import discovery, scopes
 from launch.sandbox.access import kind_of_staff
-from launch.sandbox.addresses import BASES, CLIENT_ID, WRITE_BASES, Addresses
+from launch.sandbox.addresses import BASES, CLIENT_ID
 from launch.sandbox.client_assertion import ClientAssertion, ClientKeys
+from launch.sandbox.discovery import AUTH_METHODS
 from launch.sandbox.ehr import Ehr
 from launch.sandbox.grants import CODE_SECONDS, Code, LaunchValue, Token
 from launch.sandbox.query import with_query
+from launch.sandbox.registered_apps import RegisteredApp, registered_apps
 
-AUTH_METHODS = ["private_key_jwt"]
 MIN_STATE_CHARACTERS = 22  # 122 random bits in base64url
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-READ_SCOPES = "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs user/Practitioner.rs"
-WRITE_SCOPES = "patient/Observation.cruds patient/ServiceRequest.cruds user/Appointment.cruds"
 _S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-class RegisteredApp(ClientMixin):  # type: ignore[misc]
-    """The one app registered at a base: exact redirect URI, asymmetric keys, the scopes approved for it."""
-
-    def __init__(self, addresses: Addresses, base: str) -> None:
-        self.client_id = CLIENT_ID
-        self.redirect_uri = addresses.redirect_uri
-        self.scopes = (READ_SCOPES + (" " + WRITE_SCOPES if base in WRITE_BASES else "")).split()
-
-    def get_client_id(self) -> str:
-        """The client id."""
-        return self.client_id
-
-    def get_default_redirect_uri(self) -> None:
-        """There is no default: the redirect URI is part of every request."""
-
-    def get_allowed_scope(self, scope: str | None) -> str:
-        """Authlib asks once before the launch is known; narrowing to the launch happens in ``CodeGrant``."""
-        return scope or ""
-
-    def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Byte for byte."""
-        return redirect_uri == self.redirect_uri
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        """There is no shared secret."""
-        return False
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """A signed assertion, at every endpoint."""
-        return method in AUTH_METHODS
-
-    def check_response_type(self, response_type: str) -> bool:
-        """Codes only."""
-        return response_type == "code"
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        """Codes and refresh."""
-        return grant_type in ("authorization_code", "refresh_token")
 
 
 class BaseServer(AuthorizationServer):  # type: ignore[misc]
@@ -85,10 +44,14 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, ehr: Ehr, base: str) -> None:
         super().__init__()
         self.ehr, self.base = ehr, base
-        self.app = RegisteredApp(ehr.addresses, base)
+        self.apps = registered_apps(ehr.addresses, base)
+        self.app = self.apps[CLIENT_ID]
         self.register_token_generator("default", self._generate)
         assertion = ClientAssertion(
-            ehr.addresses.token_endpoint(base), {CLIENT_ID: ClientKeys(ehr.addresses.client_jwks_url)}, ehr.grants
+            ehr.addresses.token_endpoint(base),
+            {CLIENT_ID: ClientKeys(ehr.addresses.client_jwks_url)},
+            ehr.grants,
+            ehr.now,
         )
         self.register_client_auth_method("private_key_jwt", assertion)
         self.register_grant(CodeGrant, [SmartRules(), CodeChallenge(required=True)])
@@ -96,8 +59,8 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
         self.register_endpoint(Revocation)
 
     def query_client(self, client_id: str) -> RegisteredApp | None:
-        """The registered app, if that is who it says it is."""
-        return self.app if client_id == self.app.client_id else None
+        """The registered app of that id."""
+        return self.apps.get(client_id)
 
     def save_token(self, token: dict[str, Any], request: Any) -> None:
         """Store the pair and complete the answer with the launch context and the identity token."""
@@ -113,6 +76,21 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
         token.update(self._context(patient, source.encounter))
         if isinstance(source, Code) and "openid" in token["scope"].split():
             token["id_token"] = self._id_token(source, token["access_token"])
+        self._misspell(token)
+
+    def _misspell(self, token: dict[str, Any]) -> None:
+        """The switches that change what the answer says of a token, not what the token may do."""
+        knobs = self.ehr.knobs
+        token["token_type"] = knobs["token_type"]
+        spelling = "v1" if knobs["without_permission_v2"] else knobs["scope_in_answer"]
+        if spelling == "v1":
+            token["scope"] = " ".join(dict.fromkeys(map(scopes.as_v1, token["scope"].split())))
+        elif spelling == "empty":
+            token["scope"] = ""
+        elif spelling == "missing":
+            del token["scope"]
+        if knobs["without_expires_in"]:
+            del token["expires_in"]
 
     def _generate(self, **wanted: Any) -> dict[str, Any]:
         token = {
@@ -121,7 +99,8 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
             "expires_in": self.ehr.knobs["access_token_seconds"],
             "scope": wanted["scope"],
         }
-        if "online_access" in wanted["scope"].split():
+        brings_another = self.ehr.knobs["refresh_rotation"] or wanted["grant_type"] != "refresh_token"
+        if brings_another and "online_access" in wanted["scope"].split():
             token["refresh_token"] = secrets.token_urlsafe(32)
         return token
 
@@ -134,9 +113,12 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
         knobs = self.ehr.knobs
         context: dict[str, Any] = {
             "tenant": f"sandbox-{self.base}",
-            "need_patient_banner": knobs["need_patient_banner"],
         }
-        context["smart_style_url"] = f"{self.ehr.addresses.ehr}/static/smart-style.json"
+        if knobs["need_patient_banner"] is not None:
+            context["need_patient_banner"] = knobs["need_patient_banner"]
+        if knobs["smart_style_url"] is not False:
+            own_style = f"{self.ehr.addresses.ehr}/static/smart-style.json"
+            context["smart_style_url"] = knobs["smart_style_url"] or own_style
         if knobs["intent"]:
             context["intent"] = knobs["intent"]
         if patient and not knobs["without_patient"]:
@@ -150,11 +132,11 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
         return context
 
     def _id_token(self, code: Code, access_token: str) -> str:
-        knobs, addresses, now = self.ehr.knobs, self.ehr.addresses, int(time.time())
+        knobs, addresses, now = self.ehr.knobs, self.ehr.addresses, int(self.ehr.now())
         alg = knobs["id_token_alg"] or ("ES384" if self.base == "a" else "RS256")
         other = next(base for base in BASES if base != self.base)
         claims: dict[str, Any] = {
-            "iss": addresses.fhir(other if knobs["wrong_id_token_iss"] else self.base),
+            "iss": discovery.issuer(self.ehr, other if knobs["wrong_id_token_iss"] else self.base),
             "sub": f"{self.base}-{code.user.split('/')[1]}",
             "aud": "another-app" if knobs["wrong_aud"] else code.client_id,
             "iat": now,
@@ -234,7 +216,10 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         assert launch is not None
         if not server.ehr.grants.spend_launch(launch):
             raise oauth_errors.InvalidRequestError("launch is used", redirect_uri=request.payload.redirect_uri)
-        given = scopes.granted(request.payload.scope.split(), server.app.scopes, has_patient=launch.patient is not None)
+        asked = request.payload.scope.split()
+        if server.ehr.knobs["without_permission_v2"]:
+            asked = [word for word in map(scopes.from_v1, asked) if word]
+        given = scopes.granted(asked, server.app.scopes, has_patient=launch.patient is not None)
         dropped = set(server.ehr.knobs["drop_scopes"])
         server.ehr.grants.save_code(
             code, launch, lifetime=-1 if server.ehr.knobs["expire_codes"] else CODE_SECONDS,
@@ -265,7 +250,9 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
     def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
         """Looking a refresh token up spends it."""
         client_id = self.request.client.client_id
-        found: Token | None = self.server.ehr.grants.claim_refresh(self.server.base, refresh_token, client_id)
+        ehr = self.server.ehr
+        rotates = ehr.knobs["refresh_rotation"]
+        found: Token | None = ehr.grants.claim_refresh(self.server.base, refresh_token, client_id, rotates=rotates)
         return found
 
     def authenticate_user(self, refresh_token: Token) -> Token:
@@ -296,6 +283,10 @@ def blueprint(ehr: Ehr) -> Blueprint:
     routes = Blueprint("oauth", __name__)
     servers = {base: BaseServer(ehr, base) for base in BASES}
 
+    @routes.before_request
+    def be_slow() -> None:
+        time.sleep(ehr.knobs["slow_oauth_seconds"])
+
     def server_of(base: str) -> BaseServer:
         if base not in servers:
             raise NotFound
@@ -303,6 +294,8 @@ def blueprint(ehr: Ehr) -> Blueprint:
 
     @routes.route("/<base>/oauth/authorize", methods=["GET", "POST"])
     def authorize(base: str) -> Response:
+        if request.method != "POST" and ehr.knobs["authorize_post"] == "required":
+            raise MethodNotAllowed(["POST"])
         return _authorize(server_of(base))
 
     @routes.post("/<base>/oauth/token")
@@ -312,22 +305,29 @@ def blueprint(ehr: Ehr) -> Blueprint:
     @routes.post("/<base>/oauth/revoke")
     def revoke(base: str) -> Response:
         server = server_of(base)
-        problem = _form_problem()
+        if ehr.knobs["without_revocation"]:
+            raise NotFound
+        problem = _form_problem(server)
         answer: Response = problem or server.create_endpoint_response("revocation")
         answer.headers.update(NO_STORE)
         return answer
 
     @routes.get("/<base>/oauth/jwks.json")
     def jwks(base: str) -> Response:
-        return _public_json(ehr.keys.public(server_of(base).base))
+        return _public_json(discovery.jwks(ehr, server_of(base).base))
 
     @routes.get("/<base>/fhir/.well-known/smart-configuration")
     def smart_configuration(base: str) -> Response:
-        return _public_json(discovery(ehr.addresses, server_of(base)))
+        server, kind = server_of(base), ehr.knobs["discovery"]
+        if kind == "redirect":
+            return make_response(redirect(discovery.WITHOUT_TLS + request.path, 302))
+        if kind != "right":
+            return make_response(render_template("refused.html", sentence="Nothing."), 200 if kind == "html" else 404)
+        return _public_json(discovery.smart_configuration(ehr, base, server.app.scopes))
 
-    @routes.get("/<base>/fhir/.well-known/openid-configuration")
-    def openid_configuration(base: str) -> Response:
-        return _public_json(openid_discovery(ehr.addresses, server_of(base).base))
+    @routes.get("/<base>/<any(fhir, oauth):_issuer>/.well-known/openid-configuration")
+    def openid_configuration(base: str, _issuer: str) -> Response:
+        return _public_json(discovery.openid_configuration(ehr, server_of(base).base))
 
     return routes
 
@@ -365,8 +365,8 @@ def _with_issuer(server: BaseServer, location: str) -> Response:
     """RFC 9207: every authorization answer names its issuer, errors too."""
     knobs = server.ehr.knobs
     other = next(base for base in BASES if base != server.base)
-    if not knobs["missing_iss"]:
-        issuer = server.ehr.addresses.fhir(other if knobs["mixed_up_iss"] else server.base)
+    if not (knobs["missing_iss"] or knobs["without_iss"]):
+        issuer = discovery.issuer(server.ehr, other if knobs["mixed_up_iss"] else server.base)
         location = with_query(location, [("iss", issuer)])
     answer = make_response(redirect(location, 302))
     answer.headers.update(NO_STORE)
@@ -379,13 +379,23 @@ def _refused_page(sentence: str) -> Response:
 
 
 def _token(server: BaseServer) -> Response:
-    answer: Response = _form_problem() or server.create_token_response()
+    answer: Response = _form_problem(server) or _method_problem(server) or server.create_token_response()
     answer.headers.update(NO_STORE)
     return answer
 
 
-def _form_problem() -> Response | None:
-    """What must not reach the grants: a query, a repeated parameter, another body type, a second credential."""
+def _method_problem(server: BaseServer) -> Response | None:
+    """Where no signed assertion is taken (a switch), ours is refused like any unknown client."""
+    if not server.ehr.knobs["without_asymmetric"] or "client_assertion" not in request.form:
+        return None
+    answer = jsonify(error="invalid_client", error_description="this client must use a shared secret")
+    answer.status_code = 401
+    return answer
+
+
+def _form_problem(server: BaseServer) -> Response | None:
+    """What must not reach the grants: a query, a repeated parameter, another body type, a second credential, and beside
+    a credential in the header a client id in the form."""
     sentence = None
     if request.query_string:
         sentence = "parameters belong in the form"
@@ -393,7 +403,7 @@ def _form_problem() -> Response | None:
         sentence = "the body must be a form"
     elif any(len(values) > 1 for _, values in request.form.lists()):
         sentence = "a parameter is repeated"
-    elif "Authorization" in request.headers or "client_secret" in request.form:
+    elif "client_secret" in request.form or ("Authorization" in request.headers and not _has_only_its_header(server)):
         sentence = "a second credential was sent"
     if sentence is None:
         return None
@@ -402,34 +412,9 @@ def _form_problem() -> Response | None:
     return answer
 
 
-def discovery(addresses: Addresses, server: BaseServer) -> dict[str, Any]:
-    """The SMART configuration of one base."""
-    base = server.base
-    return {
-        **openid_discovery(addresses, base),
-        "revocation_endpoint": f"{addresses.oauth(base)}/revoke",
-        "capabilities": [
-            "launch-ehr", "client-confidential-asymmetric", "authorize-post", "sso-openid-connect",
-            "context-ehr-patient", "context-ehr-encounter", "context-banner", "context-style",
-            "permission-online", "permission-patient", "permission-user", "permission-v2",
-        ],
-        "scopes_supported": sorted(server.app.scopes),
-        "code_challenge_methods_supported": ["S256"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "authorization_response_iss_parameter_supported": True,
-    }  # fmt: skip
-
-
-def openid_discovery(addresses: Addresses, base: str) -> dict[str, Any]:
-    """The OpenID Connect configuration of one base."""
-    return {
-        "issuer": addresses.fhir(base),
-        "jwks_uri": f"{addresses.oauth(base)}/jwks.json",
-        "authorization_endpoint": f"{addresses.oauth(base)}/authorize",
-        "token_endpoint": addresses.token_endpoint(base),
-        "token_endpoint_auth_methods_supported": AUTH_METHODS,
-        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-        "response_types_supported": ["code"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256", "ES384"],
-    }
+def _has_only_its_header(server: BaseServer) -> bool:
+    """Whether the one credential is the shared secret of a client that is registered with one (HTTP Basic)."""
+    given = request.authorization
+    known = server.query_client(given.username or "") if given is not None and given.type == "basic" else None
+    is_symmetric = known is not None and known.method == "client_secret_basic"
+    return is_symmetric and not {"client_id", "client_assertion", "client_assertion_type"} & request.form.keys()

@@ -17,8 +17,9 @@ _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-
 EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 
 
-def statement(addresses: Addresses, base: str) -> Payload:
+def statement(addresses: Addresses, base: str, *, fhir_version: str = "4.0.1", has_revocation: bool = True) -> Payload:
     """What can be asked of this base."""
+    security = _security(addresses, base, has_revocation)
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -26,19 +27,19 @@ def statement(addresses: Addresses, base: str) -> Payload:
         "kind": "instance",
         "software": {"name": "Sandbox EHR", "version": "1"},
         "implementation": {"description": f"Sandbox EHR {base.upper()}, synthetic people", "url": addresses.fhir(base)},
-        "fhirVersion": "4.0.1",
+        "fhirVersion": fhir_version,
         "format": ["json"],
-        "rest": [{"mode": "server", "security": _security(addresses, base), "resource": _resources(base)}],
+        "rest": [{"mode": "server", "security": security, "resource": _resources(base)}],
     }
 
 
-def _security(addresses: Addresses, base: str) -> Payload:
+def _security(addresses: Addresses, base: str, has_revocation: bool) -> Payload:
     service = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}
     uris = [
         {"url": "authorize", "valueUri": f"{addresses.oauth(base)}/authorize"},
         {"url": "token", "valueUri": addresses.token_endpoint(base)},
-        {"url": "revoke", "valueUri": f"{addresses.oauth(base)}/revoke"},
     ]
+    uris += [{"url": "revoke", "valueUri": f"{addresses.oauth(base)}/revoke"}] if has_revocation else []
     return {"service": [{"coding": [service]}], "extension": [{"url": _OAUTH_URIS, "extension": uris}]}
 
 

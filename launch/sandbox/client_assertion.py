@@ -10,6 +10,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,8 +86,15 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
 
     CLIENT_AUTH_METHOD = "private_key_jwt"
 
-    def __init__(self, audience: str, keys: dict[str, ClientKeys], grants: Grants) -> None:
+    def __init__(
+        self,
+        audience: str,
+        keys: dict[str, ClientKeys],
+        grants: Grants,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(leeway=CLOCK_SKEW_SECONDS)
+        self._now = now
         self._audience = audience
         self._keys = keys
         self._grants = grants
@@ -133,7 +141,7 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
 
     def verify_claims(self, claims: dict[str, Any]) -> None:
         """Lifetime, then Authlib's issuer, subject and audience, and last the single use of ``jti``."""
-        now, expires, jti = time.time(), claims.get("exp"), claims.get("jti")
+        now, expires, jti = self._now(), claims.get("exp"), claims.get("jti")
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             raise InvalidClientError(description="exp is missing or not a number")
         if not now - CLOCK_SKEW_SECONDS <= expires <= now + MAX_LIFETIME_SECONDS + CLOCK_SKEW_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,10 @@ class Ehr:
             self.load()
         self.knobs.reset()
         self.writes.clear()
+
+    def now(self) -> float:
+        """The time by this EHR's clock, which a switch can set wrong."""
+        return time.time() + float(self.knobs["clock_skew_seconds"])
 
     def role_of(self, user: str) -> str | None:
         """The role of a signed-in "Practitioner/<id>"; None for patients and proxies."""

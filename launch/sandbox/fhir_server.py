@@ -11,6 +11,7 @@ import time
 
 from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import http_date
 
 from launch.sandbox import capability, intake, search
 from launch.sandbox.access import Access, security_of, with_kept_labels
@@ -69,23 +70,26 @@ def blueprint(ehr: Ehr) -> Blueprint:
 
     @routes.errorhandler(FhirError)
     def refused(error: FhirError) -> Response:
-        return answer(outcome(error.code, error.text), error.status, error.headers)
+        return server.refusal(error.status, error.code, error.text, error.headers)
 
     @routes.errorhandler(intake.IntakeError)
     def not_stored(error: intake.IntakeError) -> Response:
-        return answer(outcome(error.code, error.text), error.status)
+        return server.refusal(error.status, error.code, error.text)
 
     @routes.errorhandler(search.SearchError)
     def not_searched(error: search.SearchError) -> Response:
-        return answer(outcome("not-supported", str(error)), 400)
+        return server.refusal(400, "not-supported", str(error))
 
     @routes.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
-        return answer(outcome("not-supported", "This is not supported here"), error.code or 400)
+        return server.refusal(error.code or 400, "not-supported", "This is not supported here")
 
     @routes.get("/metadata")
     def metadata(base: str) -> Response:
-        made = answer(capability.statement(ehr.addresses, base))
+        if ehr.knobs["metadata"] == "not-found":
+            raise FhirError(*NOT_FOUND)
+        version, has_revocation = ehr.knobs["fhir_version"], not ehr.knobs["without_revocation"]
+        made = answer(capability.statement(ehr.addresses, base, fhir_version=version, has_revocation=has_revocation))
         made.headers["Access-Control-Allow-Origin"] = "*"
         return made
 
@@ -135,7 +139,7 @@ class FhirServer:
     def before(self, base: str) -> Response | None:
         """Check the token and let the switches misbehave."""
         g.base, g.body = base, request.get_data() if (request.content_length or 0) <= intake.MAX_BYTES else b""
-        if request.endpoint == "fhir.metadata":
+        if request.endpoint == "fhir.metadata" and self.ehr.knobs["metadata"] != "needs-token":
             return None
         self._misbehave()
         g.access = self._access()
@@ -149,9 +153,22 @@ class FhirServer:
         if knobs["slow_seconds"]:
             time.sleep(knobs["slow_seconds"])
         if knobs["too_many_requests"]:
-            raise FhirError(429, "throttled", "Too many requests", {"Retry-After": "30"})
+            raise FhirError(429, "throttled", "Too many requests", {"Retry-After": self._retry_after()})
         if knobs["server_error"]:
-            raise FhirError(503, "transient", "The service is down", {"Retry-After": "30"})
+            raise FhirError(503, "transient", "The service is down", {"Retry-After": self._retry_after()})
+
+    def _retry_after(self) -> str:
+        seconds = self.ehr.knobs["retry_after_seconds"]
+        return http_date(self.ehr.now() + seconds) if self.ehr.knobs["retry_after_as_date"] else str(int(seconds))
+
+    def refusal(self, status: int, code: str, text: str, headers: dict[str, str] | None = None) -> Response:
+        """An OperationOutcome; or, by a switch, nothing at all, or bare words."""
+        bodies = self.ehr.knobs["error_bodies"]
+        if bodies == "text":
+            made = Response(text, status, mimetype="text/plain")
+            made.headers.update(headers or {})
+            return made
+        return answer(outcome(code, text) if bodies == "outcome" else None, status, headers)
 
     def _access(self) -> Access:
         header = request.headers.get("Authorization")
@@ -247,7 +264,8 @@ class FhirServer:
             pairs += [(name, value) for name, value in request.form.items(multi=True)]
         query = search.parse(resource_type, pairs)
         found = search.ordered(query, self._searched(resource_type, query))
-        page = [] if query.is_count_only else found[query.offset : query.offset + query.count]
+        first = max(query.offset - 1, 0) if self.ehr.knobs["repeat_ids"] else query.offset
+        page = [] if query.is_count_only else found[first : query.offset + query.count]
         bundle: Payload = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
         bundle["link"] = self._links(resource_type, pairs, query, len(found))
         entries = [self._entry(record, search.shown(query, record.payload), "match") for record in page]

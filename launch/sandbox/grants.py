@@ -158,12 +158,12 @@ class Grants:
             return None
         return token
 
-    def claim_refresh(self, base: str, refresh: str, client_id: str) -> Token | None:
-        """Spend a refresh token. An old one that comes back ends its whole family."""
+    def claim_refresh(self, base: str, refresh: str, client_id: str, *, rotates: bool = True) -> Token | None:
+        """Spend a refresh token. An old one that comes back ends its whole family. Without rotation it stays good."""
         token = self._token("refresh_hash", refresh)
         if token is None or token.base != base or token.client_id != client_id or token.is_revoked:
             return None
-        is_first = self._database.run(
+        is_first = not rotates or self._database.run(
             "UPDATE token SET is_refreshed=1 WHERE refresh_hash=? AND is_refreshed=0", token.refresh_hash
         )
         if not is_first:

@@ -17,17 +17,36 @@ DEFAULTS: dict[str, Any] = {
     # the launch
     "without_encounter": False,  # launches carry no encounter
     "fresh_encounter": False,  # a new visit at each launch instead of today's open one
-    "need_patient_banner": True,
+    "need_patient_banner": True,  # None: the answer does not say
+    "smart_style_url": None,  # None: the EHR's own; false: none; or any text
     "intent": "open-chart",
     "fhir_context": "object",  # "object" (SMART 2.2), "string" (2.0) or "none"
+    # discovery
+    "discovery": "right",  # "right", "not-found", "html" or "redirect"
+    "drop_discovery_members": [],  # smart-configuration lacks these
+    "endpoints": "absolute",  # "absolute", "relative" (to the FHIR base) or "http" (another machine, without TLS)
+    "offer_plain_pkce": False,  # code_challenge_methods_supported names plain too
+    "without_asymmetric": False,  # no private_key_jwt, listed or taken
+    "without_permission_v2": False,  # scopes are spelled as in version 1, and no others are understood
+    "without_revocation": False,  # no revocation endpoint, listed or there
+    "authorize_post": "listed",  # "listed", "unlisted", or "required": GET is refused
+    "separate_issuer": False,  # identity tokens come from another issuer than the FHIR base
+    "jwks": "right",  # "right", "spoiled" (unusable keys beside the right ones) or "others" (another server's keys)
+    "clock_skew_seconds": 0,  # how far the EHR's clock runs ahead; below zero: behind
+    "slow_oauth_seconds": 0,  # discovery, keys and token endpoint
     # authorization
     "expire_codes": False,  # a code is already too old when it arrives
     "error_redirect": None,  # an OAuth error code sent back instead of a code
     "mixed_up_iss": False,  # the callback names the other base as its issuer
-    "missing_iss": False,  # the callback names no issuer
+    "missing_iss": False,  # the callback names no issuer though discovery promises it
+    "without_iss": False,  # RFC 9207 is neither promised nor done
     "drop_scopes": [],  # granted scopes are these fewer
     # tokens
     "access_token_seconds": 300,
+    "without_expires_in": False,
+    "token_type": "Bearer",  # "bearer", "BEARER", "bEaReR"; "mac" is a wrong one
+    "scope_in_answer": "v2",  # "v2", "v1" (.read, .write, .*), "empty" or "missing"
+    "refresh_rotation": True,  # False: a refresh brings no new refresh token, the old one stays good
     "wrong_nonce": False,
     "wrong_aud": False,
     "wrong_id_token_iss": False,
@@ -42,12 +61,19 @@ DEFAULTS: dict[str, Any] = {
     "empty_create": False,  # 201, no body, relative Location, whatever Prefer said
     "stale_status": 412,  # what an outdated If-Match gets: 412, or Oracle's 409
     "foreign_next": None,  # a search's next link points to this URL; true: to an unresolvable host
+    "repeat_ids": False,  # a page begins with the last entry of the page before
     "too_many_requests": False,  # 429 with Retry-After
+    "retry_after_seconds": 30,  # what Retry-After says, with 429 and 503
+    "retry_after_as_date": False,
     "server_error": False,  # 503 on every FHIR call
     "slow_seconds": 0,
     "redirect_reads": False,  # a read answers 302 to a foreign host
+    "error_bodies": "outcome",  # "outcome", "empty" or "text": what comes with 4xx and 5xx
+    "metadata": "right",  # "right", "not-found" or "needs-token"
+    "fhir_version": "4.0.1",  # "4.3.0" and "3.0.2" are other releases
 }
 MAX_SLOW_SECONDS = 120
+MAX_SKEW_SECONDS = 86_400
 
 
 class KnobError(ValueError):
@@ -87,6 +113,22 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "fhir_user": ("absolute", "relative", "foreign", "patient", "none"),
     "id_token_alg": (None, "ES384", "RS256"),
     "stale_status": (409, 412),
+    "need_patient_banner": (True, False, None),
+    "discovery": ("right", "not-found", "html", "redirect"),
+    "endpoints": ("absolute", "relative", "http"),
+    "authorize_post": ("listed", "unlisted", "required"),
+    "jwks": ("right", "spoiled", "others"),
+    "token_type": ("Bearer", "bearer", "BEARER", "bEaReR", "mac"),
+    "scope_in_answer": ("v2", "v1", "empty", "missing"),
+    "error_bodies": ("outcome", "empty", "text"),
+    "metadata": ("right", "not-found", "needs-token"),
+    "fhir_version": ("4.0.1", "4.3.0", "3.0.2"),
+}
+
+_RANGES = {
+    "slow_seconds": (0, MAX_SLOW_SECONDS),
+    "slow_oauth_seconds": (0, MAX_SLOW_SECONDS),
+    "clock_skew_seconds": (-MAX_SKEW_SECONDS, MAX_SKEW_SECONDS),
 }
 
 
@@ -96,7 +138,7 @@ def _checked(name: str, value: Any) -> Any:
     if name == "refuse_create":
         return _refusals(value)
     if name in CHOICES:
-        if value not in CHOICES[name]:
+        if not any(value is one or (type(value) is type(one) and value == one) for one in CHOICES[name]):
             raise KnobError(f"{name} is one of {', '.join(map(repr, CHOICES[name]))}")
         return value
     default = DEFAULTS[name]
@@ -104,10 +146,13 @@ def _checked(name: str, value: Any) -> Any:
         raise KnobError(f"{name} is true or false")
     if isinstance(default, int) and not isinstance(default, bool):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 <= value <= (MAX_SLOW_SECONDS if name == "slow_seconds" else 86400):
-            raise KnobError(f"{name} is a number of seconds")
+        least, most = _RANGES.get(name, (0, 86_400))
+        if not is_number or not least <= value <= most:
+            raise KnobError(f"{name} is a number of seconds from {least} to {most}")
     if isinstance(default, list) and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
         raise KnobError(f"{name} is a list of strings")
+    if name == "smart_style_url" and not (value is None or value is False or isinstance(value, str)):
+        raise KnobError("smart_style_url is a string, false or null")
     if name == "intent" and not (value is None or isinstance(value, str)):
         raise KnobError("intent is a string or null")
     if name in ("error_redirect", "foreign_next") and not (value is None or isinstance(value, str | bool)):

@@ -43,6 +43,26 @@ def is_wildcard(word: str) -> bool:
     return "*" in word
 
 
+_V1 = {"read": "rs", "write": "cud", "*": "cruds"}
+
+
+def as_v1(word: str) -> str:
+    """A scope in the spelling of SMART version 1: ``.read``, ``.write`` or ``.*``. Other words stay as they are."""
+    scope = parse_one(word)
+    if scope is None:
+        return word
+    reads, writes = scope.permissions & set("rs"), scope.permissions & set("cud")
+    return f"{scope.context}/{scope.type}." + ("*" if reads and writes else "read" if reads else "write")
+
+
+def from_v1(word: str) -> str:
+    """A version 1 scope in our spelling; "" for a clinical scope that version 1 does not know."""
+    where, dot, verb = word.rpartition(".")
+    if dot and verb in _V1:
+        return f"{where}.{_V1[verb]}"
+    return "" if parse_one(word) else word
+
+
 def granted(asked: Iterable[str], registered: Iterable[str], *, has_patient: bool) -> list[str]:
     """The asked scopes that the registration holds, narrowed permission by permission, in the order asked.
 

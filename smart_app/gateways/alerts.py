@@ -54,9 +54,7 @@ class SqlAlerts:
         opaque; without one, this month."""
         month = f"{self._now():%Y-%m}"
         if reference is not None:
-            # Its id comes from what it is about, so that it is the same alert for every worker and after a restart.
-            alert_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}|{reference}"))
-            row = {"tenant_id": self._tenant_id, "alert_id": alert_id, "month": month}
+            row = {"tenant_id": self._tenant_id, "alert_id": _id_of(kind, reference), "month": month}
             with self._engine.begin() as connection:
                 insert_ignoring(connection, alert, [{**row, "kind": kind, "reference": reference, "is_open": True}])
             return
@@ -67,6 +65,14 @@ class SqlAlerts:
             is_known = connection.execute(statement.limit(1)).first() is not None
         if not is_known:
             self.raise_alert(kind)
+
+    def was_raised(self, kind: str, *, reference: str) -> bool:
+        """Was there ever an alert that ``raise_once`` kept with this ``reference``, looked at or not?"""
+        statement = select(alert.c.alert_id).where(
+            alert.c.tenant_id == self._tenant_id, alert.c.alert_id == _id_of(kind, reference)
+        )
+        with self._engine.execution_options(is_read_only=True).begin() as connection:
+            return connection.execute(statement).first() is not None
 
     def open_alerts(self) -> list[OpenAlert]:
         """All open alerts, by kind."""
@@ -87,3 +93,8 @@ class SqlAlerts:
         )
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount == 1
+
+
+def _id_of(kind: str, reference: str) -> str:
+    """The id comes from what it is about, so that it is the same alert for every worker and after a restart."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}|{reference}"))

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from smart_app.gateways.cipher import MasterCipher, SealError
 from smart_app.gateways.engine import insert_ignoring
@@ -48,6 +48,20 @@ class Verification:
         return self.problem is None
 
 
+# Built once: every page of a launch appends some rows.
+_ADD = audit_row.insert()
+_HEAD = (
+    select(audit_head.c.position, audit_head.c.row_hash)
+    .where(audit_head.c.tenant_id == bindparam("tenant"))
+    .with_for_update()
+)
+_MOVE = (
+    update(audit_head)
+    .where(audit_head.c.tenant_id == bindparam("tenant"))
+    .values(position=bindparam("new_position"), row_hash=bindparam("new_hash"))
+)
+
+
 class AuditLog:
     """Appends to the chain of one tenant, inside the caller's transaction."""
 
@@ -76,24 +90,17 @@ class AuditLog:
                 }
             )
             head = Anchor(position, row_hash)
-        connection.execute(audit_row.insert(), rows)
-        connection.execute(
-            update(audit_head)
-            .where(audit_head.c.tenant_id == self._cipher.tenant_id)
-            .values(position=head.position, row_hash=head.row_hash)
-        )
+        connection.execute(_ADD, rows)
+        moved = {"tenant": self._cipher.tenant_id, "new_position": head.position, "new_hash": head.row_hash}
+        connection.execute(_MOVE, moved)
 
     def _locked_head(self, connection: Connection) -> Anchor:
-        statement = (
-            select(audit_head.c.position, audit_head.c.row_hash)
-            .where(audit_head.c.tenant_id == self._cipher.tenant_id)
-            .with_for_update()
-        )
-        row = connection.execute(statement).one_or_none()
+        tenant = {"tenant": self._cipher.tenant_id}
+        row = connection.execute(_HEAD, tenant).one_or_none()
         if row is None:
             first = {"tenant_id": self._cipher.tenant_id, "position": 0, "row_hash": GENESIS}
             insert_ignoring(connection, audit_head, [first])
-            row = connection.execute(statement).one()
+            row = connection.execute(_HEAD, tenant).one()
         return Anchor(row.position, bytes(row.row_hash))
 
 

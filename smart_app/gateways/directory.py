@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, Select, bindparam, delete, select, update
 
 from smart_app.gateways.tables import partner
 from smart_app.ports import Directory, Partner
@@ -22,7 +23,7 @@ class SqlDirectory:
 
     def __init__(self, engine: Engine, tenant_id: str) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(is_read_only=True)
+        self._reading = engine.execution_options(is_read_only="once")
         self._tenant_id = tenant_id
 
     def partners(self) -> list[Partner]:
@@ -31,11 +32,11 @@ class SqlDirectory:
 
     def partner(self, partner_id: str) -> Partner | None:
         """One partner by our id."""
-        return next(iter(self._select(partner.c.partner_id == partner_id)), None)
+        return next(iter(self._select("partner_id", partner_id)), None)
 
     def partner_of_client(self, client_id: str) -> Partner | None:
         """The partner whose system holds ``client_id`` at our token endpoint."""
-        return next(iter(self._select(partner.c.client_id == client_id)), None)
+        return next(iter(self._select("client_id", client_id)), None)
 
     def add_partner(self, new: Partner) -> None:
         """Add a partner, or replace the facts of the one with the same id."""
@@ -56,15 +57,22 @@ class SqlDirectory:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
-    def _select(self, *conditions: Any) -> list[Partner]:
-        statement = (
-            select(*(partner.c[name] for name in COLUMNS))
-            .where(partner.c.tenant_id == self._tenant_id, *conditions)
-            .order_by(partner.c.name)
-        )
+    def _select(self, column: str | None = None, value: str | None = None) -> list[Partner]:
+        statement, values = _partners_by(column), {"tenant": self._tenant_id}
+        if column is not None and value is not None:
+            values["value"] = value
         with self._reading.begin() as connection:
-            rows = connection.execute(statement).mappings().all()
+            rows = connection.execute(statement, values).mappings().all()
         return [Partner(**{**row, **{name: tuple(orjson.loads(row[name])) for name in LISTS}}) for row in rows]
+
+
+@lru_cache(maxsize=8)
+def _partners_by(column: str | None) -> Select[Any]:
+    """Built once: each page asks who may be called."""
+    statement = select(*(partner.c[name] for name in COLUMNS)).where(partner.c.tenant_id == bindparam("tenant"))
+    if column is not None:
+        statement = statement.where(partner.c[column] == bindparam("value"))
+    return statement.order_by(partner.c.name)
 
 
 class DatedMouGate:
@@ -77,6 +85,9 @@ class DatedMouGate:
     def is_open(self, partner_id: str, now: datetime) -> bool:
         """True on every day of a current agreement that is not suspended."""
         known = self._directory.partner(partner_id)
-        if known is None or known.is_suspended:
-            return False
-        return known.mou_starts_on <= now.astimezone(self._zone).date() <= known.mou_ends_on
+        return known is not None and self.is_current(known, now)
+
+    def is_current(self, partner: Partner, now: datetime) -> bool:
+        """The same of a partner that was read just now."""
+        is_dated = partner.mou_starts_on <= now.astimezone(self._zone).date() <= partner.mou_ends_on
+        return is_dated and not partner.is_suspended

@@ -44,6 +44,10 @@ class LaunchEvent(Protocol):
         """Short constant code."""
 
     @property
+    def tenant(self) -> str | None:
+        """The EHR's own word for the organization a launch came from."""
+
+    @property
     def launch_id(self) -> str | None:
         """Opaque id of the launch."""
 
@@ -216,6 +220,7 @@ class VaultDoor:
             "scopes": sorted(event.scopes),
             "jti": event.jti_hash,
             "address": event.address,
+            "tenant": event.tenant,
         }
         with self._engine.begin() as connection:
             self._log.append(connection, [row], now)
@@ -330,6 +335,7 @@ def _common(requester: Requester, now: datetime) -> dict[str, Any]:
         "registration": requester.registration_id,
         "launch": requester.launch_id,
         "reason": requester.reason,
+        "care_team": requester.care_team_source,
     }
 
 

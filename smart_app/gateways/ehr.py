@@ -7,9 +7,11 @@ and a write whose outcome is unknown is never repeated (R7).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
+
+from flask import g, has_request_context
 
 from fhir_profiles.label_exchange import ENTRY_LEVEL, Origin, label_up
 from fhir_profiles.security_labels import LEVELS, SDV, Label, labels_of
@@ -17,7 +19,7 @@ from fhir_profiles.terminology import ABSENT_REASONS, CONFIDENTIALITY, concept
 from launch.errors import EhrError, EhrOutcomeUnknownError
 from smart_app.errors import EhrUnavailableError, RefusedError
 from smart_app.gateways.door import Crossing, VaultDoor
-from smart_app.policy import leaving
+from smart_app.policy import leaving, staff_directory
 from smart_app.policy.access import Requester
 from smart_app.ports import Alerts, Payload, WriteBack, WriteBackResult
 
@@ -26,6 +28,7 @@ COPIED = frozenset({"Observation", "ServiceRequest"})
 NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
 ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
 NOT_FOR_US = (403, 404, 410)
+TAKEN = "ehr_connections"  # of this request, in flask.g
 VISIT_NOW = ("arrived", "triaged", "in-progress")  # Encounter.status of somebody who is here; not "onleave", not over
 
 
@@ -50,6 +53,9 @@ class FhirConnection(Protocol):
     def read(self, reference: str) -> Payload:
         """One resource."""
 
+    def search(self, resource_type: str, params: Mapping[str, str]) -> list[Payload]:
+        """All matches."""
+
     def create(self, payload: Payload) -> Created:
         """Create once."""
 
@@ -70,7 +76,16 @@ class FhirClients(Protocol):
 class EhrGateway:
     """Implements ``ports.Ehr``."""
 
-    def __init__(self, fhir_clients: FhirClients, door: VaultDoor, alerts: Alerts) -> None:
+    def __init__(
+        self,
+        fhir_clients: FhirClients,
+        door: VaultDoor,
+        alerts: Alerts,
+        *,
+        on_altered: Callable[[str | None], None] = lambda registration_id: None,
+    ) -> None:
+        """``on_altered(registration_id)`` is told when a copy did not come back as it was sent."""
+        self._on_altered = on_altered
         self._fhir_clients = fhir_clients
         self._door = door
         self._alerts = alerts
@@ -95,6 +110,45 @@ class EhrGateway:
         subject = visit.get("subject")
         of = connection.own_reference(subject.get("reference")) if isinstance(subject, dict) else None
         return of == f"Patient/{requester.patient_id}" and visit.get("status") in VISIT_NOW
+
+    def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
+        """ "system|code" of what the person's active PractitionerRoles say they are; none where the EHR shows none.
+        About staff, not about a patient; never stored. Raises ``EhrUnavailableError``."""
+        user = requester.user_reference
+        found = self._listed(requester, user, "read-practitioner-roles", now, _roles_of)
+        return frozenset(code for role in found for code in staff_directory.codes_of(role, now.date()))
+
+    def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
+        """Is the person in an active CareTeam of the launched patient? Never stored. Raises ``EhrUnavailableError``."""
+        if requester.patient_id is None:
+            raise RefusedError(rule="R23")
+        patient = f"Patient/{requester.patient_id}"
+
+        def teams(connection: FhirConnection, user: str) -> list[Payload]:
+            found = connection.search("CareTeam", {"patient": requester.patient_id or "", "status": "active"})
+            return [team for team in found if staff_directory.has_member(team, patient, user, connection.own_reference)]
+
+        return bool(self._listed(requester, patient, "read-care-team", now, teams))
+
+    def _listed(
+        self,
+        requester: Requester,
+        entity: str,
+        action: str,
+        now: datetime,
+        look: Callable[[FhirConnection, str], list[Payload]],
+    ) -> list[Payload]:
+        """What ``look`` finds, as one crossing; nothing where the EHR does not show it to us."""
+        with self._door.crossing(requester, system="ehr", action=action, entities=[entity], now=now) as crossing:
+            try:
+                found = look(self._connection(requester), requester.user_reference)
+            except EhrError as error:
+                crossing.outcome = f"failed-{error.status or 'no-answer'}"
+                if error.status in NOT_FOR_US:
+                    return []
+                raise EhrUnavailableError(rule="R23") from None
+            crossing.outcome = "read"
+        return found
 
     def _read(self, requester: Requester, reference: str, action: str, now: datetime) -> tuple[Payload, FhirConnection]:
         """One resource of the launch, labelled on entry, as one crossing; and the connection that brought it."""
@@ -139,6 +193,8 @@ class EhrGateway:
             written = self._written(requester, sent, crossing, is_same)
         if written.result is not WriteBackResult.SAVED:
             self._alerts.raise_alert(f"ehr-write-{written.result.value}", reference=None)
+        if written.result is WriteBackResult.LABELS_LOST:
+            self._on_altered(requester.registration_id)
         if written.result is not WriteBackResult.SAVED and written.reference is not None:
             self._alerts.raise_alert("ehr-copy-still-there", reference=None)
         return written
@@ -195,7 +251,14 @@ class EhrGateway:
     def _connection(self, requester: Requester) -> Any:
         if requester.launch_id is None:
             raise RefusedError(rule="R23")
-        return self._fhir_clients.for_launch(requester.launch_id)
+        if not has_request_context():
+            return self._fhir_clients.for_launch(requester.launch_id)
+        # A page asks for several things: one look at the launch and its token is enough for all of them.
+        taken: dict[tuple[int, str], Any] = g.setdefault(TAKEN, {})
+        key = (id(self), requester.launch_id)
+        if key not in taken:
+            taken[key] = self._fhir_clients.for_launch(requester.launch_id)
+        return taken[key]
 
 
 def emptied(sent: Payload, reference: str) -> Payload:
@@ -243,3 +306,11 @@ def _labels(payload: Payload) -> list[Label]:
 
 def _is_content_kept(sent: Payload, came_back: Payload) -> bool:
     return all(came_back.get(key) == value for key, value in sent.items() if key not in ("id", "meta"))
+
+
+def _roles_of(connection: FhirConnection, user: str) -> list[Payload]:
+    """The PractitionerRole that signed in, or those of the Practitioner who did."""
+    if user.startswith("PractitionerRole/"):
+        return [connection.read(user)]
+    found = connection.search("PractitionerRole", {"practitioner": user})
+    return [role for role in found if staff_directory.is_role_of(role, user, connection.own_reference)]

@@ -89,9 +89,11 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    # Who promises to read only (``execution_options(is_read_only=True)``) does not queue for the one writer's place.
+    # Who promises to read only (``execution_options(is_read_only=True)``) does not queue for the one writer's place;
+    # who promises a single statement (``is_read_only="once"``) needs no transaction of ours around it.
     is_read_only = connection.get_execution_options().get("is_read_only", False)
-    connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+    if is_read_only != "once":
+        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is

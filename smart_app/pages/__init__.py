@@ -13,9 +13,11 @@ def register(app: Flask) -> None:
         chart,
         disclosure,
         education,
+        ehr_colors,
         follow_the_data,
         follow_up,
         frame,
+        launch_check,
         partnership,
         phones,
         privacy,
@@ -27,7 +29,19 @@ def register(app: Flask) -> None:
 
     frame.install(app)
     problems.install(app)
-    for page in (disclosure, education, follow_up, partnership, phones, privacy, referral, registrations, schedule):
+    for page in (
+        disclosure,
+        education,
+        ehr_colors,
+        follow_up,
+        launch_check,
+        partnership,
+        phones,
+        privacy,
+        referral,
+        registrations,
+        schedule,
+    ):
         app.register_blueprint(page.blueprint)
     for blueprint in (chart.entry, chart.chart, phones.in_launch):
         app.register_blueprint(blueprint)

@@ -41,6 +41,8 @@ def home(launch_id: str) -> Response | str:
     own = OWN_PAGES.get(guards.site_role())
     if own is not None:
         return redirect(url_for(own, launch_id=launch_id), 303)
+    if not guards.may_read_patient():
+        return render_template("limited.html")
     patient = guards.patient()
     if guards.is_attested():
         return _steps(patient)

@@ -45,6 +45,6 @@ def read(launch_id: str) -> str:
     open_partners = [p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now)]
     return render_template(
         "cards_read.html",
-        language=guards.patient().language,
+        language=guards.patient().language if guards.may_read_patient() else "en",
         local_phone=open_partners[0].phone if open_partners else None,
     )

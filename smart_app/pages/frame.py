@@ -18,6 +18,7 @@ from smart_app.errors import EhrUnavailableError
 from smart_app.policy.day_words import day_words
 from smart_app.ports import Partner
 
+FIRST_PAGES = ("entry", "schedule")  # where a person reads what the EHR did not grant today
 WITHOUT_EHR = "phones_in_launch"  # the phone list waits for nobody (R40)
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 LANGUAGES = {
@@ -106,6 +107,9 @@ def plain_context(product_name: str) -> dict[str, Any]:
         "launch_id": None,
         "banner": None,
         "is_open": False,
+        "limits": (),
+        "has_ehr_colors": False,
+        "test_system": None,
         "call_partners": [],
         "hotlines": [line for line in LINES if line.is_core],
         "lines": LINES,
@@ -116,12 +120,14 @@ def plain_context(product_name: str) -> dict[str, Any]:
 def context() -> dict[str, Any]:
     """The frame of this request. Errors set ``g.frame_is_plain`` first, so that their page needs no look-up."""
     services = guards.services()
-    frame = plain_context(services.product_name)
+    frame = {**plain_context(services.product_name), "test_system": guards.test_system()}
     if g.get("frame_is_plain"):
         return frame
     frame["call_partners"] = _partners_to_call()
     if "launch" in g:
         frame["launch_id"] = guards.launch().launch_id
+        frame["has_ehr_colors"] = guards.launch().style_url is not None
+        frame["limits"] = guards.limits() if request.blueprint in FIRST_PAGES else ()
         if guards.launch().patient_id is not None:
             frame["is_open"] = guards.is_attested()
             frame["banner"] = _banner()
@@ -132,14 +138,15 @@ def _partners_to_call() -> list[Partner]:
     """Programs with a current agreement: the local line first (R19 closes the channel at once)."""
     services = guards.services()
     now = services.now()
-    return [p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now)]
+    return [p for p in services.directory.partners() if services.mou_gate.is_current(p, now)]
 
 
 def _banner() -> dict[str, str] | None:
     """Name and birth date unless the EHR shows them itself; then initials and age, against the wrong chart. Without an
-    EHR there is none: cards and phones stay open (R40)."""
+    EHR, and where it does not let us read, there is none: cards and phones stay open (R40)."""
+    is_asked = request.blueprint != WITHOUT_EHR and guards.may_read_patient()
     try:
-        patient = guards.known_patient() if request.blueprint == WITHOUT_EHR else guards.patient()
+        patient = guards.patient() if is_asked else guards.known_patient()
     except EhrUnavailableError:
         patient = None
     if patient is None:

@@ -21,6 +21,7 @@ WORDS = {
     "recall-by-phone": "A patient took a referral back, and the program may have it: somebody has to call them",
     "crossing-without-outcome": "It is not known how a call to an EHR or a program ended: look there",
     "ehr-proof-over": "The dated check of an EHR is no longer valid: nothing is copied there until IT runs it again",
+    "ehr-proof-drifted": "An EHR altered a copy: no other is written there until IT runs its dated check again",
     "ehr-copy-still-there": "A copy may still be in the EHR: look, and have it removed",
 }
 

@@ -42,12 +42,13 @@ def nothing_to_show() -> Response:
     return Response(render_template("nothing.html"), HTTPStatus.NOT_FOUND, content_type="text/html; charset=utf-8")
 
 
-def show(words: str, next_step: str, status: int, *, has_way_back: bool = False) -> Response:
-    """One problem. ``has_way_back``: the launch still stands, so its first page is one tap away."""
+def show(words: str, next_step: str, status: int, *, has_way_back: bool = False, window: str | None = None) -> Response:
+    """One problem. ``has_way_back``: the launch still stands, so its first page is one tap away. ``window``: our
+    address that works in a window of its own."""
     launch_id = (request.view_args or {}).get("launch_id") if has_way_back and "launch" in g else None
     g.frame_is_plain = True
     back = {"url": f"/v/{launch_id}/", "words": "Back to the first page"} if launch_id else None
-    text = render_template("problem.html", words=words, next_step=next_step, back=back)
+    text = render_template("problem.html", words=words, next_step=next_step, back=back, window=window)
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 

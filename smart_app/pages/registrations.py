@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from smart_app.policy.placement import RegistrationPlacement
 blueprint = Blueprint("registrations", __name__)
 guards.protect(blueprint, guards.require_it_admin)
 
+SOURCES = {"treating-role": "a treating role during the visit", "ehr-care-team": "the EHR's CareTeam during the visit"}
 PLACES = {"vault": "in this app only", "ehr-and-vault": "in this app, and a copy in the EHR"}
 
 
@@ -25,6 +27,9 @@ class _Registration:
     client_id: str
     frames: tuple[str, ...]
     today: date
+    site_words: str
+    roles: tuple[str, ...]
+    treating: str
 
     @property
     def places(self) -> dict[str, str]:
@@ -36,9 +41,19 @@ class _Registration:
         if proof is None:
             return "none: nothing is written to this EHR"
         left = (proof.expires_on - self.today).days
+        if proof.has_drifted:
+            return "this EHR altered a copy: nothing is written until the probe is run again"
+        if proof.voided_on is not None:
+            return (
+                f"void since {day_words(proof.voided_on)}, the EHR changed: nothing is written until the probe is run"
+            )
         if left < 0:
             return f"ended on {day_words(proof.expires_on)}: nothing is written until the probe is run again"
         return f"made on {day_words(proof.made_on)}, holds until {day_words(proof.expires_on)} ({left} days)"
+
+
+def _by_code(rules: Mapping[str, str]) -> list[str]:
+    return [f"whoever the EHR lists as {code}: {role}" for code, role in rules.items()]
 
 
 @blueprint.get("/v/<launch_id>/registrations")
@@ -47,7 +62,16 @@ def overview(launch_id: str) -> str:
     services, settings = guards.services(), guards.settings()
     today = services.now().astimezone(ZoneInfo(services.site.time_zone)).date()
     rows = [
-        _Registration(services.placement.registrations[e.id], e.issuer, e.client_id, e.frame_origins, today)
+        _Registration(
+            services.placement.registrations[e.id],
+            e.issuer,
+            e.client_id,
+            e.frame_origins,
+            today,
+            f"{settings.site_for(e.id).name}, {settings.site_for(e.id).time_zone}",
+            (*(f"{user}: {role}" for user, role in e.roles.items()), *_by_code(e.practitioner_roles)),
+            " or ".join(SOURCES[source] for source in sorted(e.care_team_sources)),
+        )
         for e in settings.ehr
     ]
     base = services.public_base_url
@@ -56,4 +80,10 @@ def overview(launch_id: str) -> str:
         "Redirect URL": f"{base}/callback",
         "Key set (JWKS)": f"{base}/.well-known/jwks.json",
     }
-    return render_template("registrations.html", registrations=rows, addresses=addresses)
+    return render_template(
+        "registrations.html",
+        registrations=rows,
+        addresses=addresses,
+        own_role=guards.site_role(),
+        rule=guards.role_rule(),
+    )

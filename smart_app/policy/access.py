@@ -119,6 +119,7 @@ class Requester:
     ``patient_id`` and ``encounter_id`` are the ids of the launch at the EHR ``registration_id``; None without one.
     ``launch_id`` is the opaque id of the launch in the path, by which ``gateways/ehr`` finds its session.
     ``is_treating`` is true when configuration lists the person's site role as treating (care-team source).
+    ``care_team_source``: what makes the person the care team ("treating-role", "ehr-care-team"); for the audit only.
     ``reason``: why a clinician is here without an encounter ("phone", "follow-up", "other"; R23); for the audit only.
     """
 
@@ -132,6 +133,7 @@ class Requester:
     site_role: str | None = None
     is_treating: bool = False
     reason: str | None = None
+    care_team_source: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,16 @@ _WRITABLE = frozenset({"Observation", "ServiceRequest", "Appointment"})
 
 @dataclass(frozen=True)
 class SiteProof:
-    """A dated label proof of one registration (R6). ``classes``: resource type -> "A".."E" (fhir.md section 11)."""
+    """A dated label proof of one registration (R6). ``classes``: resource type -> "A".."E". ``voided_on``: since when
+    it counts for nothing, because a check-up found that the EHR is not the one that was proved. ``has_drifted``: a copy
+    that was written since did not come back as it was sent."""
 
     registration_id: str
     made_on: date
     expires_on: date
     classes: Mapping[str, str] = field(default_factory=dict)
+    voided_on: date | None = None
+    has_drifted: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,10 @@ def _proof_problem(site: RegistrationPlacement, resource_type: str, today: date)
     proof = site.proof
     if proof is None or proof.registration_id != site.registration_id:
         return f"There is no dated check that {site.ehr_name} protects it."
+    if proof.has_drifted:
+        return f"{site.ehr_name} altered a copy, so no other is written there until it is checked again."
+    if proof.voided_on is not None:
+        return f"{site.ehr_name} has changed since it was checked."
     if not proof.made_on <= today <= min(proof.expires_on, proof.made_on + LONGEST_PROOF):
         return f"The dated check of {site.ehr_name} is no longer valid."
     if proof.classes.get(resource_type) != "A":

@@ -27,6 +27,7 @@ class Form:
     method: str
     fields: dict[str, str] = field(default_factory=dict)
     choices: dict[str, list[str]] = field(default_factory=dict)
+    goes_by_itself: bool = False
 
 
 class Page:
@@ -70,8 +71,10 @@ class Browser:
         self._jar = RequestsCookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
     def get(self, url: str) -> Page:
-        """Open ``url`` and follow redirects."""
-        return Page(self._follow("GET", url))
+        """Open ``url``, follow redirects, and send the form that a page's own script would send at once."""
+        page = Page(self._follow("GET", url))
+        going = next((form for form in page.forms if form.goes_by_itself), None)
+        return page if going is None else self.submit(page, going)
 
     def submit(self, page: Page, form: Form, values: Mapping[str, str] | None = None) -> Page:
         """Send ``form`` with ``values`` changed. Raises ``LookupError`` for a field or choice the form has not."""
@@ -124,7 +127,7 @@ class _PageParser(HTMLParser):
             self.links.append((a["href"], ""))
             self._in_link = True
         elif tag == "form":
-            self._form = Form(a.get("action", ""), a.get("method", "get").upper())
+            self._form = Form(a.get("action", ""), a.get("method", "get").upper(), goes_by_itself="data-go" in a)
             self.forms.append(self._form)
         elif self._form is not None:
             self._field(tag, a)

@@ -117,6 +117,7 @@ def test_whole_path_works_without_javascript(browser: Browser, demo: Place, ehr:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(ehr.launch_url("b", "sw-haddad", "p-walter"))
+    page.get_by_role("button", name="Continue", exact=True).click()  # the form to the EHR, which a script sends else
     page.get_by_text("Trained interpreter").click()
     page.get_by_role("button", name="Alone", exact=True).click()
     page.get_by_role("link", name="Connect with an advocate").click()

@@ -130,8 +130,6 @@ def test_the_listener_would_notice(listener: Listener) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "",
-        "iss={iss}",
         "launch=abc",
         "iss={iss}&launch=",
         "iss=&launch=abc",
@@ -143,11 +141,24 @@ def test_the_listener_would_notice(listener: Listener) -> None:
     ],
 )
 def test_a_launch_that_lacks_or_doubles_something_is_explained(demo: Place, query: str) -> None:
-    """A bookmark, or an EHR that is set up wrongly: the person reads what to do."""
+    """An EHR that is set up wrongly: the person reads what to do."""
     iss = quote(f"{demo.ehr_url}/a/fhir", safe="")
     page = Browser().get(f"{demo.app_url}/launch?{query.format(iss=iss)}")
     require_plain(page, 400, "did not send what a launch needs", "abc", "xxxxx")
     assert "Open the app from a patient's chart" in page.text
+
+
+@pytest.mark.requirement("smart@36")
+@pytest.mark.parametrize("query", ["", "iss={iss}", "iss=https://evil.example/fhir"])
+def test_opening_from_a_bookmark_says_where_the_app_is(demo: Place, query: str) -> None:
+    """A bookmark or a portal is not the EHR: the page says where in the EHR the app is, and the numbers are there.
+
+    Break: in ``Authorization.begin``, leave out the look for ``launch``.
+    """
+    page = Browser().get(f"{demo.app_url}/launch?{query.format(iss=quote(f'{demo.ehr_url}/a/fhir', safe=''))}")
+    require_plain(page, 400, "opens from inside the EHR only", "evil.example")
+    assert "open the patient's chart" in page.text
+    assert page.link("/phones")
 
 
 @pytest.mark.parametrize(
@@ -177,9 +188,9 @@ def test_attack_11_a_return_is_for_the_browser_that_began_and_for_once(ehr: Sand
 
 def _callback_address(browser: Browser, launch_url: str) -> str:
     """Where the EHR would send this browser back to, without going there."""
-    answer = browser._send("GET", launch_url, None)
-    answer = browser._send("GET", answer.headers["Location"], None)
-    return str(answer.headers["Location"])
+    page = Page(browser._send("GET", launch_url, None))
+    (form,) = (form for form in page.forms if form.goes_by_itself)
+    return str(browser._send(form.method, form.action, form.fields).headers["Location"])
 
 
 @pytest.mark.requirement("smart@50")
@@ -200,9 +211,8 @@ def _callback_address(browser: Browser, launch_url: str) -> str:
         ({"fhir_user": "patient"}, 403, "did not say who you are"),
         ({"fhir_user": "none"}, 403, "did not say who you are"),
         ({"drop_scopes": ["openid"]}, 403, "did not say who you are"),
-        ({"drop_scopes": ["patient/Patient.rs"]}, 403, "too little access"),
         ({"without_patient": True}, 403, "from a patient's chart"),
-        ({"server_error": True}, 502, "The EHR did not answer"),
+        ({"server_error": True, "retry_after_seconds": 0}, 502, "The EHR did not answer"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else None,
 )
@@ -214,6 +224,31 @@ def test_an_ehr_that_answers_wrongly_is_explained(
     turn(**switch)
     desk = sit_down(ehr, "a", "dr-lee", "p-dana")
     require_plain(desk.page, status, words, "<script>", "p-dana", "access_denied", "another-app", "Thrumwhistle")
+    assert vault.counts() == before
+
+
+@pytest.mark.requirement("smart@147")
+def test_without_the_right_to_read_the_patient_cards_and_phones_stay_open(
+    ehr: SandboxEhr, vault: Vault, turn: Callable[..., None]
+) -> None:
+    """An EHR that does not let the app read the patient opens a smaller app: the page says what is off and what to ask
+    IT for; cards and numbers work, nothing can be saved.
+
+    Break: in chart.home, leave out the look at ``may_read_patient``.
+    """
+    before = vault.counts()
+    turn(drop_scopes=["patient/Patient.rs"])
+    desk = sit_down(ehr, "a", "dr-lee", "p-dana")
+    assert desk.page.status == 200
+    for words in ("read whose chart this is", "Ask your IT for: patient/Patient.rs"):
+        assert words in desk.page.text
+    for path in ("phones", "cards/read", "cards"):
+        assert desk.open(path).status == 200
+        assert "Dana" not in desk.page.text
+    assert desk.force("privacy", answer="alone", limits_said="yes", interpreter="trained").status == 200
+    for path in ("note", "connect/harbor"):
+        assert desk.open(path).status == 403
+        assert "nothing can be saved or sent here" in desk.page.text
     assert vault.counts() == before
 
 

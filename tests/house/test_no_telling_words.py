@@ -10,9 +10,10 @@ from flask import Flask
 
 from smart_app.settings import Settings
 
+ROOT = Path(__file__).resolve().parents[2]
 LEXICON = [
     line
-    for line in (Path(__file__).parent / "lexicon.txt").read_text().splitlines()
+    for line in (ROOT / "launch" / "doctor" / "neutral_words.txt").read_text().splitlines()
     if line and not line.startswith("#")
 ]
 TELLING = re.compile(r"\b(" + "|".join(map(re.escape, LEXICON)) + ")")

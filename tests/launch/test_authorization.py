@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import time_machine
 
+from launch.errors import EhrNotGrantedError
 from launch.store import launch_pending
 
 SMALL_SCOPE = "launch openid fhirUser online_access"
@@ -53,6 +54,8 @@ def test_aud_is_the_iss_as_it_was_sent(launch_app: Any, ehr: Any) -> None:
     assert asked(url)["aud"] == [ehr.fhir_base + "/"]
 
 
+@pytest.mark.requirement("smart@46")
+@pytest.mark.requirement("smart@148")
 def test_write_scopes_are_asked_only_where_we_write(make_launch_app: Any, ehr: Any) -> None:
     """An EHR with write-back is asked for creating those types only; no wildcard is ever asked."""
     app = make_launch_app(ehr, write_types=("Observation", "Appointment"))
@@ -78,7 +81,6 @@ def test_state_nonce_and_challenge_are_new_each_time(launch_app: Any, ehr: Any) 
     [
         {"launch": "x"},
         {"iss": ["{base}", "{base}"], "launch": "x"},
-        {"iss": "{base}"},
         {"iss": "{base}", "launch": ["x", "y"]},
         {"iss": "{base}", "launch": ""},
         {"iss": "", "launch": "x"},
@@ -98,6 +100,26 @@ def test_incomplete_launch_is_refused_before_any_network(launch_app: Any, ehr: A
     assert answer.get_json()["code"] == "launch-request"
     assert ehr.received == []
     assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.requirement("smart@36")
+@pytest.mark.requirement("smart@166")
+@pytest.mark.parametrize("query", [{"iss": "{base}"}, {}, {"iss": "https://evil.example/fhir"}])
+def test_opening_from_outside_the_ehr_says_where_the_app_is(
+    launch_app: Any, ehr: Any, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bookmark or a portal (a standalone launch) gets a page that says where in the EHR the app is, and nothing goes
+    out.
+
+    Breaks when ``begin`` does not look for ``launch`` first.
+    """
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("something was sent"))
+    filled = {name: value.format(base=ehr.fhir_base) for name, value in query.items()}
+    answer = launch_app.browser().get("/launch", query_string=filled)
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "standalone-launch")
+    assert "open the patient's chart" in answer.get_json()["next_step"]
+    assert "phone list" in answer.get_json()["next_step"]
+    assert launch_app.events[-1].reason == "standalone-launch/standalone-launch"
 
 
 @pytest.mark.rule("attack 9")
@@ -291,6 +313,7 @@ def test_expired_code_is_a_plain_page(launch_app: Any, ehr: Any) -> None:
     assert launch_app.events[-1].reason == "token-refused/token-invalid-grant"
 
 
+@pytest.mark.requirement("smart@6")
 @pytest.mark.requirement("smart@5")
 def test_callback_leads_only_into_the_app(launch_app: Any, ehr: Any) -> None:
     """After the sign-in the browser goes to a page of ours, whatever else the address carried."""
@@ -349,13 +372,29 @@ def test_fhir_user_may_be_relative_or_absolute(launch_app: Any, ehr: Any, form: 
 
 @pytest.mark.requirement("smart@147")
 @pytest.mark.parametrize("scope", [SMALL_SCOPE, "", "patient/Observation.rs", "system/Patient.rs", "patient/Patient.c"])
-def test_scope_too_small_is_refused_with_a_patient(launch_app: Any, ehr: Any, scope: str) -> None:
-    """Without leave to read the launched patient the app does not open, and says whom to ask."""
+def test_a_small_grant_opens_a_small_app(launch_app: Any, ehr: Any, scope: str) -> None:
+    """Without leave to read the launched patient the app opens, reads nothing of that patient, and the audit says what
+    is missing.
+
+    Breaks when ``_require_granted`` lets a read through.
+    """
     ehr.token_changes = {"scope": scope}
-    browser = launch_app.browser()
-    answer = callback(launch_app, browser, ehr.approve(launch_app.begin(browser, ehr)))
-    assert (answer.status_code, answer.get_json()["code"]) == (403, "scope")
-    assert len(ehr.revoked) == 2
+    launch_id = launch_app.finish(launch_app.browser(), ehr)
+    assert "patient-read" in launch_app.events[-1].reason.split()
+    with pytest.raises(EhrNotGrantedError):
+        launch_app.launch.fhir_clients.for_launch(launch_id).read("Patient/p1")
+    assert [one.path for one in ehr.received if one.path.startswith("/fhir/Patient")] == []
+
+
+def test_an_answer_without_scope_grants_what_was_asked(launch_app: Any, ehr: Any) -> None:
+    """OAuth lets an EHR leave the scope out when it grants exactly what was asked; an empty one grants nothing.
+
+    Breaks when a missing scope is read as an empty one.
+    """
+    ehr.token_changes = {"scope": None}
+    launch_id = launch_app.finish(launch_app.browser(), ehr)
+    assert launch_app.events[-1].reason == ""
+    assert launch_app.launch.fhir_clients.for_launch(launch_id).read("Patient/p1")["id"] == "p1"
 
 
 @pytest.mark.parametrize("scope", ["patient/Patient.read", "patient/*.rs", "user/Patient.cruds", "patient/*.*"])

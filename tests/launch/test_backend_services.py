@@ -107,6 +107,7 @@ def test_token_is_kept_until_shortly_before_it_ends(
     assert len(sent_to(partner, WELL_KNOWN)) == 1
 
 
+@pytest.mark.requirement("smart@267")
 def test_bytes_arrive_as_given_and_the_token_only_there(keys: KeyRing, partner: Any) -> None:
     """What was shown before sending is what is sent, and our token goes to the partner's FHIR address alone."""
     send(Client(keys))

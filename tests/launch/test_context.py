@@ -45,6 +45,7 @@ def test_intent_and_tenant_are_short_texts_or_nothing(value: Any, kept: str | No
     assert (found.intent, found.tenant) == (kept, kept)
 
 
+@pytest.mark.requirement("smart@191")
 def test_fhir_context_in_new_and_old_form() -> None:
     """Objects of the current standard and bare strings of the one before are both read; what is unsound is left out."""
     items = [

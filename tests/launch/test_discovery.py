@@ -74,6 +74,7 @@ def test_launch_needs_an_issuer_that_can_say_who_signed_in(launch_app: Any, ehr:
     assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.requirement("smart@379")
 def test_relative_endpoint_counts_from_the_fhir_base(ehr: Any) -> None:
     """Some servers name their endpoints without the host."""
     ehr.configuration_changes = {"token_endpoint": "../token", "authorization_endpoint": "/authorize"}

@@ -11,7 +11,8 @@ import requests
 from flask import Response, jsonify, redirect
 
 from launch.errors import EhrError, EhrOutcomeUnknownError
-from launch.fhir_client import FhirConnection, PinnedSession, require_inside
+from launch.fhir_client import FhirConnection
+from launch.pinned_session import PinnedSession, require_inside
 
 BASE = "https://ehr.example/fhir"
 NEW = {"resourceType": "Observation", "status": "final"}
@@ -184,7 +185,7 @@ def test_search_follows_pages_and_drops_repeats(connection: FhirConnection, ehr:
     ehr.fhir_answer = answer
     found = connection.search("Encounter", {"patient": "p1", "status": ["in-progress", "planned"]})
     assert [one["id"] for one in found] == ["1", "2", "3"]
-    assert fhir_requests(ehr)[0].query == {"patient": ["p1"], "status": ["in-progress", "planned"]}
+    assert fhir_requests(ehr)[0].form == {"patient": ["p1"], "status": ["in-progress", "planned"]}
 
 
 def test_endless_pages_end(connection: FhirConnection, ehr: Any) -> None:
@@ -314,4 +315,5 @@ def test_delete(connection: FhirConnection, ehr: Any) -> None:
 def test_granted_scopes_can_be_asked(connection: FhirConnection) -> None:
     """Before writing one can see that the EHR did not allow it."""
     assert connection.is_granted("Patient", "r")
-    assert not connection.is_granted("Observation", "c")
+    assert connection.is_granted("Observation", "c")
+    assert not connection.is_granted("ServiceRequest", "c")

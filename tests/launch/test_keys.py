@@ -28,6 +28,11 @@ def test_key_file_has_both_algorithms_and_is_ours_alone(key_file: Path) -> None:
         ring.signing_key("RS256")
 
 
+@pytest.mark.requirement("smart@299")
+@pytest.mark.requirement("smart@302")
+@pytest.mark.requirement("smart@303")
+@pytest.mark.requirement("smart@314")
+@pytest.mark.requirement("smart@315")
 @pytest.mark.requirement("smart@301")
 @pytest.mark.requirement("smart@313")
 def test_published_keys_are_public_and_cacheable(launch_app: Any) -> None:
@@ -53,6 +58,7 @@ def test_keys_are_never_overwritten(key_file: Path) -> None:
     assert key_file.read_bytes() == before
 
 
+@pytest.mark.requirement("smart@295")
 def test_key_file_that_others_can_read_is_refused(key_file: Path, tmp_path: Path) -> None:
     """A key that is no secret signs nothing; the remedy is in the sentence."""
     copy = tmp_path / "keys.json"

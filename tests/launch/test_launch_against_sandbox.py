@@ -263,7 +263,6 @@ def test_rule_R28_leaving_makes_the_token_useless_at_the_ehr(
         ({"fhir_user": "foreign"}, "identity"),
         ({"fhir_user": "patient"}, "identity"),
         ({"fhir_user": "none"}, "identity"),
-        ({"drop_scopes": ["patient/Patient.rs"]}, "scope"),
     ],
 )
 def test_misbehaving_ehr_opens_nothing(clinic: Clinic, knob: dict[str, Any], refusal: str) -> None:

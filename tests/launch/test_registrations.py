@@ -46,6 +46,27 @@ def test_good_configuration() -> None:
     assert registrations.all_frame_origins() == ("https://ehr.example",)
 
 
+@pytest.mark.requirement("smart@345")
+@pytest.mark.parametrize(
+    ("changes", "method", "secret"),
+    [
+        ({}, "private_key_jwt", None),
+        ({"token_endpoint_auth_method": "none"}, "none", None),
+        (
+            {"token_endpoint_auth_method": "client_secret_basic", "client_secret": "canary"},
+            "client_secret_basic",
+            "canary",
+        ),
+    ],
+)
+def test_each_way_to_show_the_ehr_who_we_are(changes: dict[str, Any], method: str, secret: str | None) -> None:
+    """An EHR may know us by our keys, by a shared secret or not at all; the secret is in nothing that is printed."""
+    (ehr,) = parse({**GOOD, "ehr": [{**EHR, **changes}]}).ehrs
+    assert (ehr.token_endpoint_auth_method, ehr.client_secret) == (method, secret)
+    assert (ehr.scope_syntax, ehr.authorize_method) == ("auto", "auto")
+    assert "canary" not in repr(ehr)
+
+
 def test_slash_at_the_end_makes_no_other_address() -> None:
     """An address written with a slash at the end is the same address."""
     with_slash = {**GOOD, "public_base_url": "https://app.example/", "ehr": [{**EHR, "issuer": EHR["issuer"] + "/"}]}
@@ -103,8 +124,8 @@ def test_registration_that_was_taken_out_is_gone() -> None:
         ({"debug": True}, "debug"),
         ({"ehr": []}, "ehr"),
         ({"ehr": "x"}, "ehr"),
-        ({"ehr": [EHR, {**EHR, "id": "two"}]}, "ehr"),
-        ({"ehr": [EHR, {**EHR, "issuer": "https://two.example/fhir"}]}, "ehr"),
+        ({"ehr": [EHR, {**EHR, "id": "two"}]}, "ehr.issuer"),
+        ({"ehr": [EHR, {**EHR, "issuer": "https://two.example/fhir"}]}, "ehr.id"),
     ],
 )
 def test_rule_R41_unsafe_configuration_is_refused(changes: dict[str, Any], key: str) -> None:
@@ -134,9 +155,17 @@ def test_rule_R41_unsafe_configuration_is_refused(changes: dict[str, Any], key: 
         ({"frame_origins": ["http://ehr.example"]}, "frame_origins"),
         ({"write_types": ["*"]}, "write_types"),
         ({"write_types": "Observation"}, "write_types"),
-        ({"token_endpoint_auth_method": "client_secret_basic"}, "token_endpoint_auth_method"),
+        ({"read_types": ["PractitionerRole", "*"]}, "read_types"),
+        ({"token_endpoint_auth_method": "client_secret_post"}, "token_endpoint_auth_method"),
+        ({"token_endpoint_auth_method": ["none"]}, "token_endpoint_auth_method"),
+        ({"token_endpoint_auth_method": "client_secret_basic"}, "client_secret"),
+        ({"token_endpoint_auth_method": "client_secret_basic", "client_secret": "can\tary"}, "client_secret"),
+        ({"token_endpoint_auth_method": "client_secret_basic", "client_secret": "x" * 513}, "client_secret"),
+        ({"token_endpoint_auth_method": "none", "client_secret": "canary"}, "client_secret"),
+        ({"scope_syntax": "v3"}, "scope_syntax"),
+        ({"authorize_method": "PUT"}, "authorize_method"),
         ({"signing_alg": "RS256"}, "signing_alg"),
-        ({"client_secret": "x"}, "client_secret"),
+        ({"client_secret": "canary"}, "client_secret"),
     ],
 )
 def test_rule_R41_unsafe_ehr_is_refused(changes: dict[str, Any], key: str) -> None:
@@ -146,6 +175,7 @@ def test_rule_R41_unsafe_ehr_is_refused(changes: dict[str, Any], key: str) -> No
     """
     problems = problems_of({**GOOD, "ehr": [{**EHR, **changes}]})
     assert any(problem.startswith(f"ehr[0].{key} ") for problem in problems)
+    assert not any("canary" in problem or "can\tary" in problem for problem in problems)
 
 
 @pytest.mark.rule("R41")

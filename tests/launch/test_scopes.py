@@ -9,6 +9,9 @@ from launch.scopes import covers, parse, requested
 READ_ONLY = "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs user/Practitioner.rs"
 
 
+@pytest.mark.requirement("smart@195")
+@pytest.mark.requirement("smart@196")
+@pytest.mark.requirement("smart@215")
 @pytest.mark.requirement("smart@46")
 @pytest.mark.requirement("smart@47")
 def test_scope_to_ask() -> None:
@@ -20,6 +23,11 @@ def test_scope_to_ask() -> None:
     assert "offline_access" not in requested([])
 
 
+@pytest.mark.requirement("smart@121")
+@pytest.mark.requirement("smart@122")
+@pytest.mark.requirement("smart@124")
+@pytest.mark.requirement("smart@125")
+@pytest.mark.requirement("smart@135")
 @pytest.mark.requirement("smart@120")
 @pytest.mark.parametrize(
     ("scope", "level", "kind", "interactions"),

@@ -59,6 +59,12 @@ class FakeEhr:
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         return requester.encounter_id is not None
 
+    def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
+        return frozenset()
+
+    def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
+        return False
+
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         self.written.append(copy.deepcopy(payload))
         return self._answer(payload)

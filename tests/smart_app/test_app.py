@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flask import request
@@ -14,9 +16,11 @@ from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
 from launch.store import launch_token
 from smart_app import app as app_module
-from smart_app import demo
+from smart_app import demo, guards
 from smart_app.gateways.engine import make_engine
+from smart_app.policy import placement
 from smart_app.settings import Settings, load
+from smart_app.settings.model import EhrSiteSettings
 
 
 @pytest.fixture
@@ -128,6 +132,70 @@ def test_callers_are_told_apart_behind_a_proxy_that_is_trusted(
     headers = {"X-Forwarded-For": told} if told is not None else {}
     served.test_client().get("/health", headers=headers, environ_base={"REMOTE_ADDR": peer})
     assert seen == [counted]
+
+
+def test_networks_of_proxies_are_trusted_whole(settings: Settings) -> None:
+    """A cluster whose proxies come and go is named by its network; the last address outside of it is who called."""
+    behind = settings.model_copy(update={"trusted_proxies": ("10.0.0.0/28", "2001:db8::/64")})
+    served, seen = app_module.create_app(behind), []
+    served.before_request(lambda: seen.append(request.remote_addr))
+    calls = [("10.0.0.15", "203.0.113.7, 10.0.0.3"), ("10.0.0.16", "203.0.113.7"), ("2001:db8::5", "203.0.113.8")]
+    calls += [("::ffff:10.0.0.2", "203.0.113.9"), ("10.0.0.1", "10.0.0.2, 10.0.0.3")]
+    for peer, told in calls:
+        served.test_client().get("/health", headers={"X-Forwarded-For": told}, environ_base={"REMOTE_ADDR": peer})
+    assert seen == ["203.0.113.7", "10.0.0.16", "203.0.113.8", "203.0.113.9", "10.0.0.1"]
+
+
+def test_each_ehr_has_the_clock_of_its_place(settings: Settings) -> None:
+    """A clinic in another time zone sees its own hours and phone; the first site stays as it is."""
+    a, b = settings.ehr
+    west = b.model_copy(update={"site": EhrSiteSettings(time_zone="America/Denver", phone="555-0188", opens="09:00")})
+    served = app_module.create_app(settings.model_copy(update={"ehr": (a, west)}))
+    with served.test_request_context():
+        main = guards.services().site
+        guards.g.launch = SimpleNamespace(registration_id="b")
+        there = guards.services().site
+        guards.g.launch = SimpleNamespace(registration_id="a")
+        assert guards.services().site == main
+    assert (there.time_zone, there.phone, there.name) == ("America/Denver", "555-0188", main.name)
+    assert there.calendar.time_zone == "America/Denver"
+    assert main.time_zone == "America/Chicago"
+
+
+@pytest.mark.rule("R6")
+def test_rule_R06_proof_that_is_replaced_or_over_changes_a_running_app(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app that runs writes copies while the proof holds and none afterwards, and never stops; a new proof needs no
+    restart. Break: hand ``Services`` the placement of the start in ``create_app``."""
+    served = app_module.create_app(settings)
+    today = app_module.now().date()
+
+    def has_copy(on: date) -> bool:
+        with served.test_request_context():
+            services = guards.services()
+        decision = placement.decide(
+            services.placement,
+            registration_id="a",
+            resource_type="Observation",
+            patient_id="p",
+            patient_wants_ehr_copy=True,
+            today=on,
+        )
+        return decision.has_ehr_copy
+
+    assert has_copy(today)
+    assert not has_copy(today + timedelta(days=400))
+    proof_file = settings.ehr_for("a").proof_file
+    assert proof_file is not None
+    raw = json.loads(proof_file.read_text())
+    proof_file.write_text(json.dumps({**raw, "voided_on": today.isoformat()}))
+    assert not has_copy(today)
+    served.extensions[app_module.SWEEP]()
+    assert [told.kind for told in app_module.lay_foundation(settings).alerts.open_alerts()] == ["ehr-proof-over"]
+    assert served.test_client().get("/health").status_code == 200
+    proof_file.write_text(json.dumps(raw))
+    assert has_copy(today)
 
 
 @pytest.mark.rule("R26")

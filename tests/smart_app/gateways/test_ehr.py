@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -48,6 +49,11 @@ class FakeEhr:
         if reference not in self.rows:
             raise EhrError("status", 404)
         return self.on_read(copy.deepcopy(self.rows[reference]))
+
+    def search(self, resource_type, params):
+        self._call("search", resource_type)
+        self.searched = params
+        return [row for row in self.rows.values() if row.get("resourceType") == resource_type]
 
     def create(self, payload):
         self._call("create", payload["resourceType"])
@@ -113,6 +119,68 @@ def test_rule_R05_the_launched_patient_is_labelled_on_entry_and_never_stored(wor
     raw = world.database.raw()
     assert b"Canary-Surname" not in raw
     assert world.count("vault_resource") == 0
+
+
+def staff_role(number, person, **more):
+    coding = [{"system": "sys", "code": f"code-{number}"}]
+    return {
+        "resourceType": "PractitionerRole",
+        "id": str(number),
+        "practitioner": {"reference": person},
+        "code": [{"coding": coding}],
+        **more,
+    }
+
+
+@pytest.mark.rule("R23")
+def test_rule_R23_of_the_staff_directory_only_the_person_s_own_roles_count(world, ehr, gateway):
+    """An EHR that answers with everybody's roles makes nobody what they are not, and the look-up is in the audit.
+
+    Break: leave ``is_role_of`` out of ``_roles_of``.
+    """
+    me = world.clinician().user_reference
+    ehr.rows = {"1": staff_role(1, me), "2": staff_role(2, "Practitioner/x"), "3": staff_role(3, me, active=False)}
+    assert gateway.directory_codes(world.clinician(), world.now) == {"sys|code-1"}
+    assert ehr.searched == {"practitioner": me}
+    rows = [
+        row for _, row in audit_log.entries(world.engine, world.cipher) if row["action"] == "read-practitioner-roles"
+    ]
+    assert [(row["phase"], row["entities"], row.get("outcome")) for row in rows] == [
+        ("intended", [me], None),
+        ("outcome", [me], "read"),
+    ]
+    assert "code-1" not in str(rows)
+
+
+def test_a_person_who_signs_in_as_a_role_is_read_as_that_role(world, ehr, gateway):
+    """Some EHRs name the role and not the person; then that role is read."""
+    asker = replace(world.clinician(), user_reference="PractitionerRole/7")
+    ehr.rows = {"PractitionerRole/7": staff_role(7, "Practitioner/x")}
+    assert gateway.directory_codes(asker, world.now) == {"sys|code-7"}
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_directory_that_is_not_for_us_says_nothing(world, ehr, gateway, status):
+    """An EHR that does not show its staff gives nobody a role; one that is down is no answer at all."""
+    ehr.errors["search"] = EhrError("status", status)
+    assert gateway.directory_codes(world.clinician(), world.now) == frozenset()
+    assert gateway.is_on_care_team(world.clinician(), world.now) is False
+    ehr.errors["search"] = EhrError("no-answer")
+    with pytest.raises(EhrUnavailableError):
+        gateway.directory_codes(world.clinician(), world.now)
+    with pytest.raises(EhrUnavailableError):
+        gateway.is_on_care_team(world.clinician(), world.now)
+
+
+@pytest.mark.rule("R23")
+@pytest.mark.parametrize(("patient", "is_member"), [(CHART, True), ("somebody-else", False)])
+def test_rule_R23_care_team_of_this_patient_alone(world, ehr, gateway, patient, is_member):
+    """Another patient's team does not open this chart. Break: leave ``patient_reference`` out of ``has_member``."""
+    member = {"member": {"reference": world.clinician().user_reference}}
+    subject = {"reference": f"Patient/{patient}"}
+    ehr.rows = {"1": {"resourceType": "CareTeam", "status": "active", "subject": subject, "participant": [member]}}
+    assert gateway.is_on_care_team(world.clinician(), world.now) is is_member
+    assert ehr.searched == {"patient": CHART, "status": "active"}
 
 
 def visit(status="in-progress", subject=f"Patient/{CHART}", **more):
@@ -257,8 +325,11 @@ def test_rule_R07_a_copy_that_comes_back_altered_is_taken_off_and_told(world, eh
     Break: return True from is_same_copy.
     """
     ehr.on_read = alter
+    altered: list[str | None] = []
+    gateway = EhrGateway(ehr, world.door, SqlAlerts(world.engine, "hc1", lambda: world.now), on_altered=altered.append)
     written = gateway.write_back(world.clinician(), observation, world.now)
     assert (written.result, written.reference) == (WriteBackResult.LABELS_LOST, None)
+    assert altered == [world.clinician().registration_id]
     assert "Observation/2" not in ehr.rows
     assert writes(ehr) == ["Observation"]
     assert world.alerts() == ["ehr-write-labels-lost"]

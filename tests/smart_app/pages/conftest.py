@@ -32,6 +32,19 @@ from smart_app.workflows import referral
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 TODAY = NOW.date()
 BASE = "http://127.0.0.1:8000"
+GRANTED = frozenset(
+    {
+        "launch",
+        "openid",
+        "fhirUser",
+        "online_access",
+        "patient/Patient.rs",
+        "patient/Encounter.rs",
+        "patient/Observation.cruds",
+        "patient/ServiceRequest.cruds",
+        "user/Appointment.cruds",
+    }
+)
 ROLES = {
     "Practitioner/dr-lee": "physician",
     "Practitioner/sched-kim": "scheduler",
@@ -75,6 +88,10 @@ class Desk:
     patient_reads: int = 0
     visit: bool | Exception = True
     visit_reads: list[Requester] = field(default_factory=list)
+    directory: frozenset[str] | Exception = frozenset()
+    directory_reads: list[Requester] = field(default_factory=list)
+    care_team: bool | Exception = False
+    care_team_reads: list[Requester] = field(default_factory=list)
     alerts: list[Any] = field(default_factory=list)
     closed_alerts: list[str] = field(default_factory=list)
     launches: dict[str, LaunchContext] = field(default_factory=dict)
@@ -87,6 +104,9 @@ class Desk:
             p.partner_id == partner_id and not p.is_suspended and p.mou_ends_on >= now.date() for p in self.partners
         )
 
+    def is_current(self, partner: Partner, now: datetime) -> bool:
+        return self.is_open(partner.partner_id, now)
+
     def launched_patient(self, requester: Requester, now: datetime) -> Payload:
         self.patient_reads += 1
         return self.patient
@@ -96,6 +116,18 @@ class Desk:
         if isinstance(self.visit, Exception):
             raise self.visit
         return self.visit
+
+    def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
+        self.directory_reads.append(requester)
+        if isinstance(self.directory, Exception):
+            raise self.directory
+        return self.directory
+
+    def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
+        self.care_team_reads.append(requester)
+        if isinstance(self.care_team, Exception):
+            raise self.care_team
+        return self.care_team
 
     def open_alerts(self) -> list[Any]:
         return self.alerts
@@ -251,7 +283,7 @@ def enter(app: Flask, desk: Desk) -> Enter:
             fhir_user=f"Practitioner/{user}",
             patient_id=patient,
             encounter_id=encounter,
-            granted_scopes=frozenset(),
+            granted_scopes=GRANTED,
             needs_patient_banner=True,
             started_at=NOW,
             expires_at=NOW,

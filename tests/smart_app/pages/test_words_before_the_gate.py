@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-LEXICON_FILE = Path(__file__).resolve().parents[2] / "house" / "lexicon.txt"
+LEXICON_FILE = Path(__file__).resolve().parents[3] / "launch" / "doctor" / "neutral_words.txt"
 # The words start a word of the page: "rape" is found in "rapes" and not in "grape".
 LEXICON = [line.strip() for line in LEXICON_FILE.read_text().splitlines() if line.strip() and not line.startswith("#")]
 FORM_TOKEN = re.compile(r'(?<=name="csrf_token" value=")[^"]*')
