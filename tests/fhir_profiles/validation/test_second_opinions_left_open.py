@@ -91,7 +91,8 @@ def test_each_required_list_that_could_not_be_expanded_is_spoken_of() -> None:
 def test_a_hostile_resource_of_a_foreign_type_is_an_issue_and_no_exception() -> None:
     """fhirpathpy raises on JSON of a wrong kind; the sender hears what is wrong, and no word of theirs comes back."""
     for value in (None, 7, CANARY, [], {}, [CANARY], [{"linkId": {"a": 1}, "type": 7, "enableWhen": [7], "item": {}}]):
-        payload = {"resourceType": "Questionnaire", "status": value, "item": value, "name": value}
-        issues = examine.examine(payload)
-        assert any(issue.severity == "error" for issue in issues)
-        assert CANARY not in repr(issues)
+        for kind in ("Questionnaire", "StructureDefinition"):
+            payload = {"resourceType": kind, "status": value, "item": value, "name": value, "url": value}
+            issues = examine.examine(payload)
+            assert any(issue.severity == "error" for issue in issues)
+            assert CANARY not in repr(issues)
