@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := smart_app launch fhir_profiles
 CODE := $(PACKAGES) tests examples bench
+# The gate against engines that share no code with it: pyrofile-validator, fhirpathpy, npm fhirpath.
+SECOND_OPINIONS := $(wildcard tests/fhir_profiles/validation/test_second_opinions*.py \
+  tests/fhir_profiles/validation/test_invariants_agree.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-reset test check guide bench lock clean
@@ -72,9 +75,9 @@ check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json)
 	@$(BIN)/ruff format --check $(wildcard $(CODE))
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig
+	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig $(SECOND_OPINIONS)
 
-bench: install-dev ## referrals a second, what a launch costs, memory of the demo, resources validated a second
+bench: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals a second, cost of a launch, memory of the demo, resources validated a second
 	@$(BIN)/python bench/inbound.py
 	@$(BIN)/python bench/launch_cost.py
 	@$(BIN)/python bench/footprint.py

@@ -1,24 +1,47 @@
 """The CapabilityStatement of the partner API: what a partner's system may do, and by omission what it may not.
 
-Only what is listed here is answered; any other interaction, parameter or operation is refused before a look-up.
+Only what is listed here is answered; any other interaction, parameter or operation is refused before a look-up. The
+guide's ``partner-server`` says the same in the same words, as the requirements that this one instantiates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from fhir_profiles import dates, r4
-from fhir_profiles.terminology import THO, Payload, concept, profile
+from fhir_profiles.terminology import THO, B, Payload, concept, profile
 
-# Resource type -> interactions. Appointment and ServiceRequest can be read only, and only the partner's own.
-INTERACTIONS = {
-    "Appointment": ("read",),
-    "Consent": ("create",),
-    "ServiceRequest": ("read",),
-    "Task": ("read", "update"),
+DESCRIPTION = (
+    "The partner API of a health center. Only what is listed is answered: any other interaction, parameter or "
+    "operation is refused with constant bytes before any look-up. A program sees its own items only; another's is not "
+    "there. One referral is one transaction Bundle (profile referral-bundle): 202 and a Location, the same bytes "
+    "whether the person is known or not."
+)
+SECURITY = (
+    "Backend services of SMART App Launch 2.2; keys are registered by hand, and the agreement must be in force. "
+    "The token endpoint stands in .well-known/smart-configuration."
+)
+TRANSACTION = (
+    "One Bundle of profile referral-bundle, nothing else. The same body again is answered 200 with the same Location."
+)
+# Resource type -> interactions, each with a word about it. Appointment and ServiceRequest can be read only, and only
+# the partner's own; a Bundle is only checked.
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "Appointment": {"read": "Booked day and time, only inside release A with tier appointment."},
+    "Bundle": {},
+    "Consent": {"create": "Release B for one Task, before the first update of it."},
+    "ServiceRequest": {"read": "One that the program sent or was sent; a safe contact is hidden from its end on."},
+    "Task": {
+        "read": "As far as a release goes; else that it was received.",
+        "update": "Status back, as far as the tier of release B goes; If-Match is required.",
+    },
 }
+INTERACTIONS: Mapping[str, tuple[str, ...]] = {kind: tuple(words) for kind, words in WORDS.items()}
+OPERATIONS: Mapping[str, Mapping[str, str]] = {"Bundle": {"validate": f"{B}/OperationDefinition/bundle-validate"}}
 _PROFILES = {
     "Appointment": "proposed-appointment",
+    "Bundle": "referral-bundle",
     "Consent": "release-consent",
     "ServiceRequest": "referral-service-request",
     "Task": "referral-task",
@@ -34,7 +57,9 @@ def capability_statement(
             "resourceType": "CapabilityStatement",
             "status": "active",
             "date": dates.as_text(published_on),
+            "description": DESCRIPTION,
             "kind": "instance",
+            "instantiates": [f"{B}/CapabilityStatement/partner-server"],
             "software": {"name": software_name, "version": software_version},
             "implementation": {"description": software_name, "url": f"{public_base_url.rstrip('/')}/fhir"},
             "fhirVersion": "4.0.1",
@@ -45,21 +70,21 @@ def capability_statement(
                     "security": {
                         "cors": False,
                         "service": [concept(f"{THO}/restful-security-service", "SMART-on-FHIR")],
+                        "description": SECURITY,
                     },
-                    "resource": [_resource(kind, interactions) for kind, interactions in INTERACTIONS.items()],
-                    "interaction": [{"code": "transaction"}],
+                    "resource": [_resource(kind, words) for kind, words in WORDS.items()],
+                    "interaction": [{"code": "transaction", "documentation": TRANSACTION}],
                 }
             ],
         }
     )
 
 
-def _resource(kind: str, interactions: tuple[str, ...]) -> Payload:
-    return {
-        "type": kind,
-        "supportedProfile": [profile(_PROFILES[kind])],
-        "interaction": [{"code": code} for code in interactions],
-        "versioning": "versioned-update" if "update" in interactions else "versioned",
-        "readHistory": False,
-        "updateCreate": False,
-    }
+def _resource(kind: str, words: Mapping[str, str]) -> Payload:
+    made: Payload = {"type": kind, "supportedProfile": [profile(_PROFILES[kind])]}
+    if words:
+        made["interaction"] = [{"code": code, "documentation": text} for code, text in words.items()]
+        made["versioning"] = "versioned-update" if "update" in words else "versioned"
+        made |= {"readHistory": False, "updateCreate": False}
+    operations = [{"name": name, "definition": url} for name, url in OPERATIONS.get(kind, {}).items()]
+    return {**made, **({"operation": operations} if operations else {})}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_profiles.shapes import Issue
+from fhir_profiles.shapes import MAX_ISSUES, ONLY_THE_FIRST, Issue
 from fhir_profiles.terminology import Payload
 
 
 def operation_outcome(issues: Iterable[Issue]) -> Payload:
-    """The OperationOutcome of these issues, in order. An issue without text or expression leaves them out."""
-    return {"resourceType": "OperationOutcome", "issue": [_issue(issue) for issue in issues]}
+    """The OperationOutcome of these issues, in order. An issue without text or expression leaves them out.
+
+    As many as are ever collected may be not all there are: then the last one says so.
+    """
+    told = list(issues)
+    if len(told) >= MAX_ISSUES and all(issue.text != ONLY_THE_FIRST for issue in told):
+        told.append(Issue("information", "informational", "", ONLY_THE_FIRST))
+    return {"resourceType": "OperationOutcome", "issue": [_issue(issue) for issue in told]}
 
 
 def outcome(code: str, text: str = "", *, severity: str = "error") -> Payload:

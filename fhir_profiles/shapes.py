@@ -16,6 +16,7 @@ from fhir_profiles.security_labels import Label, is_spelling_known
 from fhir_profiles.terminology import LAW_BASIS, LAWS, SEC_LABEL_BASIS, B
 
 MAX_ISSUES = 50
+ONLY_THE_FIRST = f"More may be wrong: only the first {MAX_ISSUES} errors are told."
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,15}:[\x21-\x7e]{1,230}")

@@ -65,6 +65,29 @@ WRONG_RECORDS: Wrongs = {
             ),
         ],
     ),
+    "mou": (
+        "OrganizationAffiliation-mou-7.json",
+        [
+            (
+                "no-promise",
+                "OrganizationAffiliation.extension[0].extension",
+                "The program promises a time.",
+                part(*CONTACT, url="acknowledgeWithin"),
+            ),
+            (
+                "promise-in-hours",
+                "OrganizationAffiliation.extension[0].extension[1].value.code",
+                "The promise is in minutes.",
+                set_(*CONTACT, 1, "valueDuration", "code", to="h"),
+            ),
+            (
+                "document-in-words",
+                "OrganizationAffiliation.extension[0].extension[1]",
+                "The signed paper is a document.",
+                part(*CONTACT, url="document", to={"valueString": "in the drawer"}),
+            ),
+        ],
+    ),
     "access-audit-event": (
         "AuditEvent-access-read.json",
         [

@@ -6,7 +6,7 @@ from copy import deepcopy
 
 from fhir_profiles.ig.changes import CONTACT, NARRATIVE, Wrongs, add, drop, part, set_
 from fhir_profiles.ig.valid_examples import CLINIC, PROGRAM
-from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY
+from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY, RELEASE_SIGNER, RELEASE_TIER
 
 WRONG_REFERRALS: Wrongs = {
     "disclosure-observation": (
@@ -85,6 +85,59 @@ WRONG_REFERRALS: Wrongs = {
                 "ServiceRequest.extension[0].extension[12].value.system",
                 "The safe number is a phone.",
                 part(*CONTACT, url="telecom", to={"valueContactPoint": {"system": "email", "value": "555-0142"}}),
+            ),
+        ],
+    ),
+    "release-signer": (
+        "Consent-release-a.json",
+        [
+            (
+                "unknown-signer",
+                "Consent.extension[0].value",
+                "The survivor signs, or a representative who is not the abuser.",
+                set_("extension", 0, "valueCode", to="guardian"),
+            ),
+            (
+                "words-instead-of-a-code",
+                "Consent.extension[0]",
+                "A code, and no words.",
+                set_("extension", 0, to={"url": RELEASE_SIGNER, "valueString": "her mother"}),
+            ),
+            (
+                "signed-twice",
+                "Consent.extension[1]",
+                "One release, one signer.",
+                add("extension", item={"url": RELEASE_SIGNER, "valueCode": "self"}),
+            ),
+            ("nobody-signed", "Consent.extension", "Who signed is always said.", drop("extension")),
+        ],
+    ),
+    "release-tier": (
+        "Consent-release-b.json",
+        [
+            (
+                "unknown-tier",
+                "Consent.provision.extension[0].value",
+                "None, contact, appointment or outcome.",
+                set_("provision", "extension", 0, "valueCode", to="everything"),
+            ),
+            (
+                "no-value",
+                "Consent.provision.extension[0].value",
+                "A tier is named, or the extension is left out.",
+                drop("provision", "extension", 0, "valueCode"),
+            ),
+            (
+                "two-tiers",
+                "Consent.provision.extension[1]",
+                "One release, one tier.",
+                add("provision", "extension", item={"url": RELEASE_TIER, "valueCode": "outcome"}),
+            ),
+            (
+                "on-the-release-itself",
+                "Consent.extension[1]",
+                "The tier stands in the provision.",
+                add("extension", item={"url": RELEASE_TIER, "valueCode": "contact"}),
             ),
         ],
     ),

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from fhir_profiles.security_labels import label_problems
-from fhir_profiles.shapes import MAX_ISSUES, Issue, Report
+from fhir_profiles.shapes import MAX_ISSUES, ONLY_THE_FIRST, Issue, Report
 from fhir_profiles.terminology import B, Payload, profile
 from fhir_profiles.validation import compiler, fhirpath, gate, references, snapshots, unreadable
 from fhir_profiles.validation.limits import LimitError, parse
@@ -22,9 +22,15 @@ _OPEN_SYSTEMS = {
     "http://loinc.org": "The code is of LOINC, whose codes are not checked here.",
     "http://snomed.info/sct": "The code is of SNOMED CT, whose codes are not checked here.",
     "http://unitsofmeasure.org": "The code is of UCUM, whose units are not checked here.",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "The code is of RxNorm, whose codes are not checked here.",
+    "http://hl7.org/fhir/sid/cvx": "The code is of CVX, whose codes are not checked here.",
+    "http://hl7.org/fhir/sid/icd-10-cm": "The code is of ICD-10-CM, whose codes are not checked here.",
 }
+_MEDIA = "Media types (BCP 13) are not checked against a list."
 _OPEN_KEYS = {
-    "contentType": "Media types (BCP 13) are not checked against a list.",
+    **dict.fromkeys(("contentType", "format", "patchFormat", "payloadMimeType", "targetFormat", "sigFormat"), _MEDIA),
+    **dict.fromkeys(("accept", "payload"), _MEDIA),
+    "currency": "Currencies (ISO 4217) are not checked against a list.",
     "language": "Languages (BCP 47) are not checked against a list.",
 }
 NO_RESOURCE = "No FHIR resource: the element resourceType is required."
@@ -32,7 +38,6 @@ NOT_R4 = "This resource type is not one of FHIR R4 (4.0.1)."
 NOT_HERE = "The definition of this type is not installed here."
 LOOKS_LIKE_R5 = "Some elements here are of FHIR R5; what is read is R4 (4.0.1)."
 CLAIM_UNKNOWN = "The profile claimed here is not known and was not checked."
-ONLY_THE_FIRST = f"More may be wrong: only the first {MAX_ISSUES} errors are told."
 _MOST = 50
 # Elements that R5 has at the root of these types and R4 has not.
 _OF_R5 = {
@@ -69,6 +74,7 @@ class Looked:
         return not any(issue.severity in ("error", "fatal") for issue in self.issues)
 
 
+@cache
 def profiles() -> tuple[str, ...]:
     """The ids of all profiles a resource can be held to."""
     types = compiler.definitions().types
@@ -144,7 +150,7 @@ def _checked(payload: Payload, kind: str, chosen: str, confidentiality: str) -> 
         Issue("information", "not-supported", kind, f"The invariant {key} was not checked.")
         for key in sorted(definitions.unchecked())
     ]
-    return report.issues, [*notes, *_open_codes(payload, kind, _OPEN_SYSTEMS, _OPEN_KEYS)]
+    return report.issues, [*notes, *_open_codes(payload, kind, _OPEN_SYSTEMS, _OPEN_KEYS, definitions)]
 
 
 def _unclaimed(kind: str, chosen: str) -> Iterator[Issue]:
@@ -163,7 +169,7 @@ def _inside(payload: Payload, confidentiality: str, report: Report) -> list[Issu
     for position, entry in enumerate(entries if isinstance(entries, list) else ()):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         claimed = _claimed(resource) if isinstance(resource, dict) else None
-        if claimed is None:
+        if claimed is None or len(report.issues) >= report.most:
             continue
         here = f"Bundle.entry[{position}].resource"
         for issue in look(_led(resource, names), claimed, confidentiality=confidentiality).issues:
@@ -260,10 +266,16 @@ def _kinds(payload: Payload) -> Iterator[str]:
             need += (value for value in item if isinstance(value, dict | list))
 
 
-def _open_codes(payload: Payload, path: str, systems: dict[str, str], keys: dict[str, str]) -> list[Issue]:
+def _open_codes(
+    payload: Payload,
+    path: str,
+    systems: dict[str, str],
+    keys: dict[str, str],
+    definitions: compiler.Definitions | None = None,
+) -> list[Issue]:
     """What stayed open, and where. Only keys that are FHIR elements are followed, so no path holds a sender's word."""
     found: list[Issue] = []
-    names = _names()
+    names = _names(definitions or compiler.definitions())
     need: list[tuple[Any, str]] = [(payload, path)]
     while need and len(found) < _MOST:
         value, here = need.pop()
@@ -276,13 +288,17 @@ def _open_codes(payload: Payload, path: str, systems: dict[str, str], keys: dict
             if value.get("url") == "language" and "valueCode" in value:
                 found.append(Issue("information", "not-supported", f"{here}.value", _OPEN_KEYS["language"]))
             for key, item in value.items():
-                if key in keys and isinstance(item, str):
+                if key in keys and _is_plain(item):
                     found.append(Issue("information", "not-supported", f"{here}.{key}", keys[key]))
                 elif isinstance(item, dict | list) and key in names:
                     need.append((item, f"{here}.{names[key]}"))
     return found
 
 
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and any(isinstance(item, str) for item in value))
+
+
 @cache
-def _names() -> dict[str, str]:
-    return compiler.definitions().names()
+def _names(definitions: compiler.Definitions) -> dict[str, str]:
+    return definitions.names()

@@ -19,6 +19,7 @@ BYTE_ORDER_MARK = "The file begins with a byte order mark, which JSON does not a
 NDJSON = "These are several JSON documents, one in each line (NDJSON)."
 LIST = "This is a JSON list, and one resource is expected."
 _MARK = b"\xef\xbb\xbf"
+_LONG_LINE = 50_000  # bytes
 
 
 class _Doubled(dict[str, Any]):
@@ -79,8 +80,12 @@ def _doubled_in(payload: Any) -> str:
 
 
 def _is_ndjson(body: bytes) -> bool:
-    lines = [line for line in body.splitlines() if line.strip()]
+    """By the first two lines, and not by long ones: a large body costs no more than a small one."""
+    first, _, rest = body.strip().partition(b"\n")
+    second = rest.lstrip().partition(b"\n")[0]
+    if not second or max(len(first), len(second)) > _LONG_LINE:
+        return False
     try:
-        return len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines)
+        return all(isinstance(json.loads(line), dict) for line in (first, second))
     except (ValueError, RecursionError):
         return False

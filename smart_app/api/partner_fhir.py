@@ -39,6 +39,7 @@ NOT_FOUND = outcome("not-found")
 FORBIDDEN = outcome("forbidden")
 UNLISTED = outcome("not-supported")
 RECEIVED = outcome("informational", "Received.", severity="information")
+IN_ORDER = outcome("informational", "No problem was found.", severity="information")
 
 blueprint = Blueprint("partner_fhir", __name__, url_prefix="/fhir")
 metadata_blueprint = Blueprint("partner_metadata", __name__, url_prefix="/fhir")
@@ -86,6 +87,17 @@ def receive_referral() -> Response:
     )
     g.followed = f"Task/{answer.task_id}"  # only the demo's Follow the data looks at it
     return _answer(RECEIVED, answer.status, {"Location": answer.location})
+
+
+@blueprint.post("/Bundle/$validate", provide_automatic_options=False)
+def validate_referral() -> Response:
+    """Is this referral in order? Asked as a POST of it would be, and neither kept nor looked up. R4 answers 200."""
+    for kind in NEEDED_TYPES:
+        guards.require_scope(f"system/{kind}.c")
+    _, payload = _body()
+    services = guards.services()
+    issues = inbound.problems(payload, guards.requester().user_reference, services.site, services.now())
+    return _answer(operation_outcome(issues) if issues else IN_ORDER, 200)
 
 
 @blueprint.post("/Consent", provide_automatic_options=False)

@@ -66,7 +66,7 @@ def accept(
     Raises ``InvalidError`` (422: schema paths only; the body is neither kept nor logged, the denial is audited) and
     ``ConflictError`` (409: an identifier of this program came before with another body).
     """
-    issues = _issues(payload, requester.user_reference, site, now)
+    issues = problems(payload, requester.user_reference, site, now)
     if issues:
         with door.open_for(requester, now) as work:
             work.audit_refusal("R16", partner_id=partner.partner_id)
@@ -120,8 +120,9 @@ def service_request_for_partner(work: UnitOfWork, request_id: str) -> Shown:
     return _shown(payload)
 
 
-def _issues(payload: Payload, sender: str, site: Site, now: datetime) -> list[Issue]:
-    """What is wrong with a body, decided from the body, the clock and the two names alone."""
+def problems(payload: Payload, sender: str, site: Site, now: datetime) -> list[Issue]:
+    """What is wrong with a referral of ``sender`` ("Organization/<partner>"), decided from the body, the clock and the
+    two names alone: the same for known and unknown people (R18). Nothing is kept."""
     issues = validate(payload, PROFILE)
     if issues:
         return issues
@@ -140,10 +141,10 @@ def _issues(payload: Payload, sender: str, site: Site, now: datetime) -> list[Is
     release, back = referral_bundle.entry_of(payload, "Consent"), referral_bundle.release_a_of(payload)
     for consent, discloser, recipient in ((release, sender, ours), (back, ours, sender)):
         if consent is not None:
-            problems = attestation.problems(
+            places_of = attestation.problems(
                 consent, discloser=discloser, recipient=recipient, items=items, now=now, zone=zone
             )
-            found += [(places[id(consent)] + one.removeprefix("Consent"), attestation.WORDS[one]) for one in problems]
+            found += [(places[id(consent)] + one.removeprefix("Consent"), attestation.WORDS[one]) for one in places_of]
     if release is not None and _unnamed(payload, release):
         found.append((f"{places[id(release)]}.provision.securityLabel", _ELSEWHERE["securityLabel"]))
     return [Issue("error", "business-rule", expression, words) for expression, words in found]

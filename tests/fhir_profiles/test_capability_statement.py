@@ -19,7 +19,11 @@ def test_the_capability_statement_lists_exactly_what_is_offered() -> None:
     assert r4.structure_problems(made) == []
     assert made["fhirVersion"] == "4.0.1"
     assert made["implementation"]["url"] == "https://clinic.example/fhir"
-    listed = {item["type"]: tuple(i["code"] for i in item["interaction"]) for item in made["rest"][0]["resource"]}
+    offered = made["rest"][0]["resource"]
+    listed = {item["type"]: tuple(one["code"] for one in item.get("interaction", ())) for item in offered}
     assert listed == INTERACTIONS
     assert not {"Patient", "Slot"} & set(listed)
-    assert all("searchParam" not in item for item in made["rest"][0]["resource"])
+    assert {item["type"]: [one["name"] for one in item["operation"]] for item in offered if "operation" in item} == {
+        "Bundle": ["validate"]
+    }
+    assert all("searchParam" not in item for item in offered)

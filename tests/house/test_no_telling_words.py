@@ -8,22 +8,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from launch.doctor.neutral_words import telling
 from smart_app.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
-LEXICON = [
-    line
-    for line in (ROOT / "launch" / "doctor" / "neutral_words.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-]
-TELLING = re.compile(r"\b(" + "|".join(map(re.escape, LEXICON)) + ")")
 TEXT_FILES = {".css", ".js", ".svg", ".webmanifest", ".txt", ".json"}
 OPEN_PAGES = ("/", "/health", "/v/none/", "/launch", "/callback", "/nowhere")
-
-
-def telling(text: str) -> list[str]:
-    """The telling words in ``text``; the parts of an address or a file name count as words."""
-    return TELLING.findall(re.sub(r"[\W_]+", " ", text.lower()))
 
 
 def test_the_lexicon_finds_what_it_should() -> None:

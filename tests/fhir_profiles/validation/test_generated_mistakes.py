@@ -279,9 +279,8 @@ def missing_kinds(element: Payload, kinds: set[str]) -> set[str]:
     name = element["id"].rpartition(".")[2]
     if "contentReference" in element:
         return set()  # it says "as that other element", and that one is broken where it stands
-    if ":" in name and not any(one in name for one in ("[x]:",)):
-        wanted = {"slice missing"} if element["min"] else set()
-        return wanted - kinds
+    if ":" in name and "[x]:" not in name:
+        return ({"slice missing"} if element["min"] else set()) - kinds
     if element["max"] == "0":
         return {"forbidden"} - kinds
     wanted = {"missing"} if element["min"] else set()

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from fhir_profiles.capability_statement import INTERACTIONS
+from fhir_profiles.capability_statement import INTERACTIONS, OPERATIONS
 from smart_app.policy.access import Requester
 from smart_app.workflows import inbound, referral, scheduling
 
@@ -174,6 +174,7 @@ def test_without_a_live_token_every_path_is_401(http: FlaskClient, post: Post, o
         ("system/Task.crus", "POST", "/fhir"),
         ("system/Appointment.cr", "POST", "/fhir"),
         ("system/Consent.c", "POST", "/fhir/Consent"),
+        ("system/Patient.c", "POST", "/fhir/Bundle/$validate"),
         ("system/Task.crus", "GET", "/fhir/Task/{task}"),
         ("system/Task.crus", "PUT", "/fhir/Task/{task}"),
         ("system/ServiceRequest.cr", "GET", "/fhir/ServiceRequest/x"),
@@ -231,6 +232,10 @@ UNLISTED_CALLS = [
     ("PUT", "/fhir/Consent/x"),
     ("GET", "/fhir/Consent/x"),
     ("GET", "/fhir/$export"),
+    ("GET", "/fhir/Bundle/$validate"),
+    ("POST", "/fhir/Task/$validate"),
+    ("POST", "/fhir/Bundle/x/$validate"),
+    ("POST", "/fhir/Bundle/$validate?profile=x"),
     ("GET", "/fhir/Patient/p-dana/$everything"),
     ("POST", "/fhir/metadata"),
     ("GET", "/fhir/Observation"),
@@ -365,6 +370,7 @@ def test_the_capability_statement_is_public_and_names_what_is_served(http: Flask
     }
     methods = {"read": "GET", "create": "POST", "update": "PUT"}
     listed = {(kind, methods[one]) for kind, interactions in INTERACTIONS.items() for one in interactions}
+    listed |= {(kind, "POST") for kind in OPERATIONS}
     assert served - {("fhir", "POST"), ("", "POST"), ("/fhir", "POST")} == listed
 
 
