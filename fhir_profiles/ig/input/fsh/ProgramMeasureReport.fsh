@@ -32,6 +32,7 @@ have. Base R4. **Narrower:** no subject, reporter, evaluated resource, stratifie
 * group.population.id 0..0
 * group.population.extension 0..1
 * group.population.extension contains http://hl7.org/fhir/StructureDefinition/data-absent-reason named masked 0..1
+* group.population.extension ^slicing.rules = #closed
 * group.population.extension[masked].valueCode = #masked
 * group.population.modifierExtension 0..0
 * group.population.code 0..0
