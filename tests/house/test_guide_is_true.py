@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IG = ROOT / "fhir_profiles" / "ig"
 PAGES = sorted((IG / "input" / "pagecontent").glob("*.md"))
 Payload = dict[str, Any]
+LOOKED_UP = ("CareTeam", "PractitionerRole")  # only where configuration asks, see ``EhrSettings.read_types``
 
 
 def resources() -> dict[str, Payload]:
@@ -83,7 +84,7 @@ def test_the_guide_asks_of_an_ehr_what_the_scopes_ask() -> None:
     """IT can grant what the guide lists and nothing is missing: every type of every scope, and no other; the scopes
     stand there as they are asked."""
     writes = ("Appointment", "Observation", "ServiceRequest")
-    everything = scopes.requested(writes)
+    everything = scopes.requested(writes, read_types=LOOKED_UP)
     wanted = [found for found in map(scopes.parse, everything.split()) if found is not None]
     assert _asked().keys() == {scope.resource_type for scope in wanted}
     for scope in wanted:
@@ -95,7 +96,8 @@ def test_the_guide_asks_of_an_ehr_what_the_scopes_ask() -> None:
 
 def test_the_guide_asks_of_an_ehr_what_the_gateway_does() -> None:
     """What the app does at an EHR is what the guide tells IT: it must let the launch be read, it may let the three
-    copies be written, read back, taken back. Breaks when the gateway calls something more."""
+    copies be written, read back, taken back, and people be looked up where configuration says so. Breaks when the
+    gateway calls something more."""
     tree = ast.parse(Path(ehr.__file__).read_text())
     calls = {
         node.func.attr
@@ -106,7 +108,9 @@ def test_the_guide_asks_of_an_ehr_what_the_gateway_does() -> None:
         and node.func.value.id == "connection"
     }
     asked = _asked()
-    assert calls - {"own_reference"} == {"read", "create", "delete", "update"}
+    assert calls - {"own_reference"} == {"read", "search", "create", "delete", "update"}
+    assert {kind for kind, ways in asked.items() if "search-type" in ways} == set(LOOKED_UP)
+    assert all(set(asked[kind].values()) == {"MAY"} for kind in LOOKED_UP)
     assert {kind for kind, ways in asked.items() if "SHALL" in ways.values()} == {"Patient", "Encounter"}
     copies = {kind for kind, ways in asked.items() if "create" in ways}
     assert copies == set(leaving.EHR_COPIES) == {*ehr.COPIED, "Appointment"}

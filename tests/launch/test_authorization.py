@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -74,6 +75,20 @@ def test_state_nonce_and_challenge_are_new_each_time(launch_app: Any, ehr: Any) 
     first, second = (asked(launch_app.begin(browser, ehr)) for _ in range(2))
     for name in ("state", "nonce", "code_challenge"):
         assert first[name] != second[name]
+
+
+@pytest.mark.requirement("smart@40")
+def test_state_cannot_be_guessed(launch_app: Any, ehr: Any) -> None:
+    """Of a hundred launches each has another state, and what changes from one to the next is 122 bits or more.
+
+    Breaks when the state is a number that counts, the time, or ``token_urlsafe(12)``.
+    """
+    browser = launch_app.browser()
+    states = [asked(launch_app.begin(browser, ehr))["state"][0] for _ in range(100)]
+    assert len(set(states)) == 100
+    assert len({len(state) for state in states}) == 1
+    # What a hundred draws show of each place is less than there is, never more.
+    assert sum(math.log2(len(set(place))) for place in zip(*states, strict=True)) >= 122
 
 
 @pytest.mark.parametrize(
@@ -193,7 +208,7 @@ def test_state_of_another_browser_is_refused(launch_app: Any, ehr: Any) -> None:
     assert callback(launch_app, browser, query).status_code == 303
 
 
-@pytest.mark.requirement("smart@40")
+@pytest.mark.requirement("smart@4")
 def test_state_is_used_once(launch_app: Any, ehr: Any) -> None:
     """The same callback a second time, even with a new code, finds nothing.
 

@@ -91,6 +91,7 @@ def test_each_assertion_has_its_own_id(keys: KeyRing, partner: Any) -> None:
     assert len({json.loads(payload)["jti"] for payload in ids}) == 2
 
 
+@pytest.mark.requirement("smart@263")
 def test_token_is_kept_until_shortly_before_it_ends(
     keys: KeyRing, partner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_unsafe_address_is_refused_before_any_call(name: str, changes: dict[str,
         assert not answers.calls
 
 
+@pytest.mark.requirement("smart@268")
 @pytest.mark.parametrize("path", ["../token", "Task/../..", "Task/1?x=y", "//evil.example", "Task/1/2", "Task%2f1"])
 def test_path_is_a_type_and_an_id(path: str, keys: KeyRing) -> None:
     """Nothing sent can leave the partner's FHIR address."""
@@ -167,6 +169,8 @@ def test_partner_that_names_another_token_endpoint_gets_nothing(keys: KeyRing, p
 
 
 @pytest.mark.rule("attack 9")
+@pytest.mark.requirement("smart@267")
+@pytest.mark.requirement("smart@268")
 @pytest.mark.parametrize("url", [WELL_KNOWN, TOKEN, FHIR])
 def test_redirect_is_not_followed(url: str, keys: KeyRing, partner: Any) -> None:
     """A redirect is where a stolen address would lead: it counts as an outage."""

@@ -22,6 +22,8 @@ def published(answers: responses.RequestsMock, **changes: Any) -> None:
 
 
 @pytest.mark.requirement("smart@342")
+@pytest.mark.requirement("smart@339")
+@pytest.mark.requirement("smart@341")
 def test_published_keys_are_cached_as_long_as_they_say_and_no_longer() -> None:
     """A partner's keys are fetched once, kept for as long as it allows, and a withdrawn key stops working then."""
     now = [100.0]

@@ -12,7 +12,6 @@ from launch.context import ContextReference, LaunchContext, parse, parse_fhir_us
 BASE = "https://ehr.example/fhir"
 
 
-@pytest.mark.requirement("smart@166")
 @pytest.mark.parametrize(
     ("members", "needs"),
     [

@@ -100,6 +100,8 @@ def test_inferno_5_04_smart_client_access_bsca_interaction(backend: BackendRun) 
 @pytest.mark.requirement("smart@236")
 @pytest.mark.requirement("smart@237")
 @pytest.mark.requirement("smart@238")
+@pytest.mark.requirement("smart@143")
+@pytest.mark.requirement("smart@239")
 def test_inferno_5_11_smart_client_token_request_bsca_verification(backend: BackendRun) -> None:
     """Each token request is a form with the grant, the scope and a new proof signed by a published key."""
     published = {key["kid"]: key for key in backend.jwks["keys"]}

@@ -182,7 +182,7 @@ def test_no_private_member_ever_leaves(copy: Path, launch_app: Any) -> None:
     assert {name for one in served for name in one} <= {"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"}
 
 
-@pytest.mark.requirement("smart@315")
+@pytest.mark.requirement("smart@303")
 def test_key_set_is_asked_for_again_cheaply(launch_app: Any) -> None:
     """Whoever has our keys already is told so in an empty answer that may be kept as long."""
     browser = launch_app.browser()

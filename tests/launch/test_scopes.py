@@ -14,6 +14,7 @@ READ_ONLY = "launch openid fhirUser online_access patient/Patient.rs patient/Enc
 @pytest.mark.requirement("smart@215")
 @pytest.mark.requirement("smart@46")
 @pytest.mark.requirement("smart@47")
+@pytest.mark.requirement("smart@131")
 def test_scope_to_ask() -> None:
     """Reading the chart's head is asked always, writing only for the types that are switched on."""
     assert requested([]) == READ_ONLY
@@ -71,7 +72,7 @@ def test_what_is_no_resource_scope_grants_nothing(scope: str) -> None:
     assert not covers([scope], "Patient", "r")
 
 
-@pytest.mark.requirement("smart@143")
+@pytest.mark.requirement("smart@147")
 def test_narrowed_scope_counts_for_nothing() -> None:
     """A permission for some items only is not taken for a permission."""
     assert not covers(["patient/Observation.c?category=vital-signs"], "Observation", "c")

@@ -199,7 +199,7 @@ def test_id_token_is_required(launch_app: Any, ehr: Any) -> None:
     assert refused(launch_app, ehr)[1] == "identity/no-id-token"
 
 
-@pytest.mark.requirement("smart@218")
+@pytest.mark.requirement("smart@201")
 @pytest.mark.parametrize("token", ["x", "a.b", "a.b.c", "..", "e30.e30.", "ÿ.ÿ.ÿ", "eyJhbGciOiJub25lIn0.e30.", 7])
 def test_id_token_that_is_none_is_refused(launch_app: Any, ehr: Any, token: Any) -> None:
     """Garbage in the place of an id_token, or one without signature, is a refusal and never an error of ours."""
@@ -207,6 +207,18 @@ def test_id_token_that_is_none_is_refused(launch_app: Any, ehr: Any, token: Any)
     assert refused(launch_app, ehr)[0] in (403, 502)
 
 
+@pytest.mark.requirement("smart@218")
+def test_keys_of_the_id_token_come_from_its_issuer(launch_app: Any, ehr: Any) -> None:
+    """Who signed an id_token is asked of the issuer's own configuration, which is another address than the FHIR base,
+    then of the key page that it names; neither hears our token."""
+    assert ehr.issuer != ehr.fhir_base
+    launch_app.finish(launch_app.browser(), ehr)
+    told = [one for one in ehr.received if one.path in ("/openid/.well-known/openid-configuration", "/jwks")]
+    assert [one.path for one in told] == ["/openid/.well-known/openid-configuration", "/jwks"]
+    assert all("Authorization" not in one.headers for one in told)
+
+
+@pytest.mark.requirement("smart@201")
 def test_id_token_signed_by_another_key_is_refused(launch_app: Any, ehr: Any) -> None:
     """A token with the right words and the wrong signature is refused, under its own key id or under the EHR's."""
     ehr.id_token_key = ECKey.generate_key("P-384", {"alg": "ES384"}, private=True, auto_kid=True)
@@ -215,6 +227,7 @@ def test_id_token_signed_by_another_key_is_refused(launch_app: Any, ehr: Any) ->
     assert refused(launch_app, ehr)[1] == "identity/id-token-key"
 
 
+@pytest.mark.requirement("smart@201")
 def test_shared_secret_signs_nothing(launch_app: Any, ehr: Any) -> None:
     """A token signed with a shared secret, which a public key could be mistaken for, is refused for its algorithm.
 
@@ -255,6 +268,7 @@ def test_key_id_that_names_two_keys_names_none(launch_app: Any, ehr: Any) -> Non
     assert refused(launch_app, ehr)[1] == "identity/id-token-key"
 
 
+@pytest.mark.requirement("smart@218")
 def test_openid_configuration_must_name_the_same_issuer(launch_app: Any, ehr: Any) -> None:
     """Keys are taken only from a document that speaks for the issuer we pinned."""
     ehr.openid_changes = {"issuer": "https://evil.example"}

@@ -61,6 +61,20 @@ def published(answers: responses.RequestsMock, **changes: Any) -> None:
 
 
 @pytest.mark.requirement("smart@335")
+@pytest.mark.requirement("smart@248")
+@pytest.mark.requirement("smart@249")
+@pytest.mark.requirement("smart@253")
+@pytest.mark.requirement("smart@254")
+@pytest.mark.requirement("smart@255")
+@pytest.mark.requirement("smart@256")
+@pytest.mark.requirement("smart@257")
+@pytest.mark.requirement("smart@258")
+@pytest.mark.requirement("smart@261")
+@pytest.mark.requirement("smart@262")
+@pytest.mark.requirement("smart@296")
+@pytest.mark.requirement("smart@297")
+@pytest.mark.requirement("smart@310")
+@pytest.mark.requirement("smart@326")
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_right_assertion_gets_a_token(name: str, station: Station) -> None:
     """A partner that signs as the standard says gets a token for five minutes and no refresh token."""
@@ -165,6 +179,11 @@ ROBUST: dict[str, Callable[[Station], TestResponse]] = {
 
 
 @pytest.mark.requirement("smart@340")
+@pytest.mark.requirement("smart@252")
+@pytest.mark.requirement("smart@335")
+@pytest.mark.requirement("smart@336")
+@pytest.mark.requirement("smart@337")
+@pytest.mark.requirement("smart@338")
 @pytest.mark.parametrize("name", [*REFUSED, *ROBUST])
 def test_wrong_assertion_gets_the_same_bytes(name: str, station: Station) -> None:
     """Whatever is wrong with an assertion, the answer is the same: nobody learns who is a partner, or why it failed."""
@@ -246,6 +265,9 @@ ENDPOINT: dict[str, tuple[Callable[[Station], TestResponse], int, str]] = {
 }
 
 
+@pytest.mark.requirement("smart@250")
+@pytest.mark.requirement("smart@251")
+@pytest.mark.requirement("smart@344")
 @pytest.mark.parametrize("name", ENDPOINT)
 def test_only_one_plain_form_with_registered_scopes_is_taken(name: str, station: Station) -> None:
     """A request that could be read in two ways, or asks for more than was agreed, is refused and told nothing."""
@@ -259,6 +281,7 @@ def test_only_one_plain_form_with_registered_scopes_is_taken(name: str, station:
 
 
 @pytest.mark.requirement("smart@250")
+@pytest.mark.requirement("smart@260")
 def test_part_of_a_registered_scope_is_granted_as_asked(station: Station) -> None:
     """A partner may ask for less than it is registered for, and gets only that."""
     answer = station.post(scope="system/Task.u\tsystem/Task.r system/Task.u")

@@ -92,6 +92,12 @@ def test_registration_says_what_is_wrong(change: Json, words: str, station: Stat
 
 
 @pytest.mark.requirement("smart@285")
+@pytest.mark.requirement("smart@286")
+@pytest.mark.requirement("smart@287")
+@pytest.mark.requirement("smart@288")
+@pytest.mark.requirement("smart@289")
+@pytest.mark.requirement("smart@372")
+@pytest.mark.requirement("smart@373")
 def test_discovery_says_what_we_offer_and_no_more(station: Station) -> None:
     """A partner's developer finds the token address, the algorithms and scopes in one public document."""
     answer = station.http.get(

@@ -145,6 +145,7 @@ BAD: list[tuple[str, Change, str | None]] = [
 
 
 @pytest.mark.rule("R41")
+@pytest.mark.requirement("smart@10")
 @pytest.mark.parametrize(("key", "change", "_"), BAD, ids=[f"{n}-{key}" for n, (key, _, _) in enumerate(BAD)])
 def test_rule_R41_each_unsafe_value_refuses_the_start(
     folder: Any, as_production: Change, key: str, change: Change, _: str | None

@@ -73,7 +73,8 @@ Title: "What we ask of an EHR"
 * description = """SMART App Launch 2.2 from the EHR, and two reads. Scopes asked: launch openid fhirUser online_access patient/Patient.rs
 patient/Encounter.rs user/Practitioner.rs. Writing is optional and off until a dated proof shows that labels are kept and that no patient,
 proxy, third-party or unprivileged token sees what was written; then patient/Observation.cruds patient/ServiceRequest.cruds are asked
-too. user/Appointment.cruds is asked for a neutral visit, which relies on no label."""
+too. user/Appointment.cruds is asked for a neutral visit, which relies on no label. Where configuration looks people up in the EHR,
+user/PractitionerRole.rs patient/CareTeam.rs are asked."""
 * kind = #requirements
 * fhirVersion = #4.0.1
 * format = #json
@@ -133,3 +134,16 @@ too. user/Appointment.cruds is asked for a neutral visit, which relies on no lab
 * rest[0].resource[5].interaction[3].code = #update
 * rest[0].resource[5].interaction[3].documentation = "entered-in-error, and emptied, where the EHR does not delete."
 * insert Expected(rest[0].resource[5].interaction[3], MAY)
+* rest[0].resource[6].type = #PractitionerRole
+* rest[0].resource[6].documentation = "Only where the health center gives roles by a code of the EHR's staff directory: what the person who is signed in does there. About staff; never stored."
+* rest[0].resource[6].interaction[0].code = #read
+* rest[0].resource[6].interaction[0].documentation = "When fhirUser is a PractitionerRole."
+* insert Expected(rest[0].resource[6].interaction[0], MAY)
+* rest[0].resource[6].interaction[1].code = #search-type
+* rest[0].resource[6].interaction[1].documentation = "By practitioner, when fhirUser is a Practitioner."
+* insert Expected(rest[0].resource[6].interaction[1], MAY)
+* rest[0].resource[7].type = #CareTeam
+* rest[0].resource[7].documentation = "Only where the health center counts the EHR's care team: is the person who is signed in an active member? Never stored."
+* rest[0].resource[7].interaction[0].code = #search-type
+* rest[0].resource[7].interaction[0].documentation = "By patient and status."
+* insert Expected(rest[0].resource[7].interaction[0], MAY)
