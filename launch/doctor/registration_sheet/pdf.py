@@ -37,7 +37,7 @@ TEXT, BOLD = "Vera", "VeraBd"  # they come with the library, so that each PDF ho
 MARGIN = 0.85 * inch
 PADDING = 6  # what the library keeps free inside the margins
 WIDTH = LETTER[0] - 2 * (MARGIN + PADDING)
-ROOM_FOR_A_START = 1.6 * inch  # a heading goes to the next page rather than stand alone at the end of one
+ROOM_FOR_A_START = 1.2 * inch  # a heading goes to the next page rather than stand alone at the end of one
 INK, EXACT, RULE, SHADE = (colors.HexColor(code) for code in ("#1b1b1b", "#0b3d66", "#b8bfc6", "#eef1f4"))
 
 
@@ -102,8 +102,10 @@ def _block(block: Block) -> Flowable:
     if isinstance(block, Paragraph):
         return _words(block.line, "notice" if block.is_notice else "text")
     if isinstance(block, Bullets):
-        items = [ListItem(_words(item, "item"), leftIndent=14) for item in block.items]
-        return ListFlowable(items, bulletType="bullet", start="•", bulletFontName=TEXT, bulletFontSize=8, spaceAfter=6)
+        items = [ListItem(_words(item, "item")) for item in block.items]
+        return ListFlowable(
+            items, bulletType="bullet", start="•", bulletFontName=TEXT, bulletFontSize=8, leftIndent=12, spaceAfter=6
+        )
     assert isinstance(block, Table)
     return _table(block)
 
@@ -156,6 +158,8 @@ def _styles() -> dict[str, ParagraphStyle]:
             borderColor=RULE,
             backColor=SHADE,
             borderPadding=7,
+            leftIndent=7,
+            rightIndent=7,
             spaceAfter=15,
             spaceBefore=8,
         ),
