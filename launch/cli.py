@@ -30,6 +30,7 @@ DOCTOR_SITE = "launch.doctor.site"  # a function that gives what launch.doctor.s
 _LAZY = {
     "doctor": ("launch.doctor.cli", "doctor"),
     "label-probe": ("launch.doctor.cli", "label_probe"),
+    "registration-sheet": ("launch.doctor.registration_sheet.cli", "registration_sheet"),
 }
 
 

@@ -37,6 +37,7 @@ SIGNING_ALGS = ("ES384", "RS384")
 SCOPE_SYNTAXES = ("auto", "v1", "v2")
 AUTHORIZE_METHODS = ("auto", "get", "post")
 MAX_SECRET_CHARACTERS = 512
+UNKNOWN_CLIENT_ID = "put-the-client-id-of-the-ehr-here"  # what a new block says until the EHR has given one
 TEMPLATES = ("epic", "oracle", "athena", "ecw", "generic", "public-launcher")
 
 

@@ -44,6 +44,7 @@ from smart_app.policy import placement
 from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services, Site
 from smart_app.settings import Settings, SiteSettings
+from smart_app.settings.words import remedy
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -54,6 +55,7 @@ STATIC_SECONDS = 600
 THREADS = 32  # they mostly wait: for an EHR, or for the database's one writer
 SWEEP = "launch_sweep"
 SWEEP_SECONDS = 30
+ON_SHEETS = ("public_base_url", "ehr.test_patients")  # what a registration sheet may miss beside [listing]
 LOG = structlog.get_logger()
 
 
@@ -218,6 +220,9 @@ def doctor_facts(settings: Settings) -> dict[str, Any]:
             "phone": settings.site.phone,
         },
         "watches": watches,
+        "remedies": {
+            key: remedy(key) for key in (*ON_SHEETS, *(f"listing.{name}" for name in type(listing).model_fields))
+        },
     }
 
 

@@ -14,11 +14,10 @@ from zoneinfo import available_timezones
 
 import click
 
-from launch.registrations import TEMPLATES, template
+from launch.registrations import TEMPLATES, UNKNOWN_CLIENT_ID, template
 from smart_app.settings import SettingsError, examined
 from smart_app.settings.words import explain, schema_text
 from smart_app.settings.writing import (
-    UNKNOWN_CLIENT_ID,
     NewEhr,
     appended,
     ehr_block,

@@ -55,16 +55,19 @@ class DoctorSite:
     ehrs: Mapping[str, EhrFacts]
     listing: Listing
     watches: Callable[[], Any] | None = None
+    remedies: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> DoctorSite:
         """From plain values: ``registrations``; ``ehrs``: registration id -> the members of ``EhrFacts``; ``listing``:
-        the members of ``Listing``; ``watches``: a callable that opens the store of launch watches."""
+        the members of ``Listing``; ``watches``: a callable that opens the store of launch watches; ``remedies``: key of
+        a setting -> (what it is and where it stands, the line to write)."""
         return cls(
             told["registrations"],
             {name: EhrFacts(**facts) for name, facts in told["ehrs"].items()},
             Listing(**told["listing"]),
             told.get("watches"),
+            told.get("remedies", {}),
         )
 
     def named(self, issuer_or_id: str) -> Registration | None:

@@ -89,6 +89,14 @@ def explain(key: str) -> str:
     return "\n".join(lines)
 
 
+def remedy(key: str) -> tuple[str, str]:
+    """What a setting is and where it stands, and a line that gives it. Raises ``KeyError`` when there is none of this
+    name."""
+    field, group = dict(keys())[key], key.rpartition(".")[0]
+    place = {"": "config.toml", "ehr": "this [[ehr]] block"}.get(group, f"config.toml under [{group}]")
+    return f"{field.description}; in {place}", example_line(key, field)
+
+
 def environment_name(key: str) -> str | None:
     """The variable that wins over config.toml; None for keys of a list of blocks."""
     if key.startswith("ehr."):

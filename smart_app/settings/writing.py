@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from launch.registrations import UNKNOWN_CLIENT_ID
 from smart_app.settings.model import EhrSettings, EhrSiteSettings, Settings
 from smart_app.settings.words import default_words, model_in, toml_value
 
 WIDTH = 118
 NOT_IN_FILE = ("master_key", "client_secrets")
 PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
-UNKNOWN_CLIENT_ID = "put-the-client-id-of-the-ehr-here"
 
 
 @dataclass(frozen=True)

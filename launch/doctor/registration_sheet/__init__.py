@@ -1,0 +1,1 @@
+"""``registration-sheet``: what a vendor's registration form asks, filled from settings, and the letter beside it."""
