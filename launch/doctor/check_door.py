@@ -15,6 +15,7 @@ from launch.doctor.wire import FAILURE_WORDS, Reply
 from launch.registrations import Registration, Registrations
 
 LAUNCH_VALUE = "doctor-check"
+GATEWAY_STATUSES = (502, 503, 504)
 COOKIE_PREFIX = "__Host-"
 NEEDED_ATTRIBUTES = {"secure": "Secure", "httponly": "HttpOnly", "partitioned": "Partitioned", "path=/": "Path=/"}
 
@@ -57,6 +58,14 @@ def judge_launch(
             "door.unreachable",
             f"Our own launch address did not answer: {FAILURE_WORDS[reply.failure]}. Is the app running behind "
             "public_base_url?",
+            stops=Stops.SETUP,
+        )
+        return
+    if reply.status in GATEWAY_STATUSES:
+        yield red(
+            "door.unreachable",
+            f"A proxy answers at public_base_url, and our app behind it does not (status {reply.status}). Is it "
+            "running, and does the proxy ask the right port?",
             stops=Stops.SETUP,
         )
         return

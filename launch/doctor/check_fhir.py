@@ -71,6 +71,7 @@ def judge_offer(reply: Reply, offer: Offer | None, copied_types: tuple[str, ...]
     yield from _reads(offer)
     for kind in COPIED:
         yield _create(offer, kind, is_wanted=kind in copied_types)
+    yield from _searches(offer, copied_types)
     yield _labels(offer, copied_types)
     yield green(
         "fhir.conditional-create",
@@ -150,6 +151,18 @@ def _create(offer: Offer, kind: str, *, is_wanted: bool) -> Finding:
         )
     wanted = "a copy is wanted" if is_wanted else "no copy is wanted: it stays in this app"
     return green(f"fhir.create.{kind}", f"{words}; {wanted}.")
+
+
+def _searches(offer: Offer, copied_types: tuple[str, ...]) -> Iterator[Finding]:
+    """What was asked of us and never answered is looked up, not written twice: that takes a search."""
+    for kind in copied_types:
+        if not offer.offers(kind, "search-type"):
+            yield warning(
+                f"fhir.search.{kind}",
+                f"{kind} cannot be searched. When an answer to a write gets lost, nobody can look up whether the copy "
+                "exists: it is never sent a second time, and a person has to look in the chart.",
+                f"Please offer search of {kind} by patient to this app.",
+            )
 
 
 def _labels(offer: Offer, copied_types: tuple[str, ...]) -> Finding:
