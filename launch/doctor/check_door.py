@@ -101,8 +101,8 @@ def judge_framing(reply: Reply, registration: Registration) -> Iterator[Finding]
     if reply.headers.get("X-Frame-Options"):
         yield red(
             "frame.options",
-            "X-Frame-Options stands on our pages: the EHR's frame stays empty. The app never sends it, so a proxy "
-            "does. Take it off there.",
+            "X-Frame-Options stands on our pages: in older browser engines, which some EHRs still use, the frame stays "
+            "empty (newer ones go by frame-ancestors). The app never sends it, so a proxy does. Take it off there.",
             stops=Stops.SETUP,
         )
     if not ancestors or "*" in ancestors:

@@ -44,7 +44,7 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, ehr: Ehr, base: str) -> None:
         super().__init__()
         self.ehr, self.base = ehr, base
-        self.apps = registered_apps(ehr.addresses, base)
+        self.apps = registered_apps(ehr.addresses, base, lambda: ehr.knobs["redirect_on_file"])
         self.app = self.apps[CLIENT_ID]
         self.register_token_generator("default", self._generate)
         assertion = ClientAssertion(
@@ -350,7 +350,9 @@ def _authorize(server: BaseServer) -> Response:
     repeated = any(len(values) > 1 for _, values in data.lists())
     if repeated or (request.method == "POST" and request.args):
         return _refused_page("A parameter was sent twice.")
-    if not _is_on_file(server, data.get("redirect_uri", "")) or not server.query_client(data.get("client_id", "")):
+    if not server.app.check_redirect_uri(data.get("redirect_uri", "")) or not server.query_client(
+        data.get("client_id", "")
+    ):
         return _refused_page("The app, or the address it wants to return to, is not registered here.")
     oauth_request = server.create_oauth2_request(None)
     try:
@@ -363,14 +365,6 @@ def _authorize(server: BaseServer) -> Response:
     if not location:
         return _refused_page("The request of the app could not be understood.")
     return _with_issuer(server, location)
-
-
-def _is_on_file(server: BaseServer, redirect_uri: str) -> bool:
-    """Byte for byte; a switch puts another address on file, or none at all."""
-    on_file = server.ehr.knobs["redirect_on_file"]
-    if on_file is None:
-        return server.app.check_redirect_uri(redirect_uri)
-    return bool(redirect_uri) and on_file in ("any", redirect_uri)
 
 
 def _with_issuer(server: BaseServer, location: str) -> Response:

@@ -103,8 +103,6 @@ WATCHED: list[tuple[dict[str, Any], str, str, int]] = [
     ({"wrong_id_token_iss": True}, "refused.identity.id-token-iss", "red", 1),
     ({"wrong_at_hash": True}, "refused.identity.id-token-at-hash", "red", 1),
     ({"unsigned_id_token": True}, "refused.identity", "red", 1),
-    ({"jwks": "others"}, "refused.identity.id-token-key", "red", 1),
-    ({"scope_in_answer": "missing"}, "scopes.patient-read", "warning", 4),
     ({"error_redirect": "invalid_scope"}, "refused.authorization-refused.invalid-scope", "red", 1),
     ({"fhir_user": "foreign"}, "refused.identity.fhir-user", "red", 1),
     ({"fhir_user": "patient"}, "refused.identity.fhir-user", "red", 1),
@@ -125,6 +123,7 @@ WATCHED: list[tuple[dict[str, Any], str, str, int]] = [
     ({"fhir_user": "relative"}, "role", "green", 0),
     ({"id_token_alg": "RS256"}, "role", "green", 0),
     ({"scope_in_answer": "v1"}, "scopes.granted", "green", 0),
+    ({"scope_in_answer": "missing"}, "scopes.granted", "green", 0),  # RFC 6749 5.1: then it is what was asked
     ({"without_expires_in": True}, "token.life", "green", 0),
 ]
 
@@ -145,6 +144,11 @@ PROOF: list[tuple[dict[str, Any], str, int]] = [
 # Named without a question to the vendor: what follows from it is ours to decide.
 OURS_TO_DECIDE = {"fhir.export"}
 
+# Tried in a test of its own below: the app keeps the keys of EHR a, so EHR b has to have the wrong ones.
+BY_ITSELF: list[tuple[dict[str, Any], str, str, int]] = [
+    ({"jwks": "others"}, "refused.identity.id-token-key", "red", 1),
+]
+
 # What no check beforehand can see, with where the app meets it.
 IN_USE_ONLY = {
     "patient_changes_on_refresh": "seen at the first refresh: that launch ends (tests/launch/test_refresh.py)",
@@ -156,11 +160,11 @@ IN_USE_ONLY = {
 
 def test_every_fault_mode_of_the_sandbox_is_in_a_table() -> None:
     """No way of the sandbox to misbehave is forgotten here: a new one fails this test until it has its line."""
-    tried = {name for row in (*CHECK_UP, *WATCHED, *PROOF) for name in row[0]}
+    tried = {name for row in (*CHECK_UP, *WATCHED, *PROOF, *BY_ITSELF) for name in row[0]}
     assert tried | set(IN_USE_ONLY) >= set(DEFAULTS)
     assert not tried & set(IN_USE_ONLY)
     values = {(name, value) for name, choices in CHOICES.items() for value in choices if value != DEFAULTS[name]}
-    rows = [(name, value) for row in (*CHECK_UP, *WATCHED, *PROOF) for name, value in row[0].items()]
+    rows = [(name, value) for row in (*CHECK_UP, *WATCHED, *PROOF, *BY_ITSELF) for name, value in row[0].items()]
     assert [one for one in values if one not in rows] == []
 
 
@@ -189,6 +193,15 @@ def test_a_watched_launch_names_the_fault(
     assert exit_code == code
 
 
+def test_a_watched_launch_names_keys_of_another_server(clinic: Any) -> None:
+    """An identity token whose key is not among the published ones is told as that."""
+    knobs, finding, light, code = BY_ITSELF[0]
+    clinic.set(**knobs)
+    exit_code, told = watched(clinic, base="b")
+    assert [(one["id"], one["light"]) for one in told["findings"]] == [(finding, light)]
+    assert exit_code == code
+
+
 def test_a_watched_launch_names_a_mixed_up_issuer(clinic: Any) -> None:
     """An answer that names another issuer than it should is told as what it is."""
     clinic.set(mixed_up_iss=True)
@@ -213,26 +226,26 @@ def test_a_proof_names_the_fault(clinic: Any, tmp_path: Any, knobs: dict[str, An
 def watched(clinic: Any, **launch: Any) -> tuple[int, dict[str, Any]]:
     """Watch one launch of ``clinic`` and make it; the exit code and what was told."""
     site, said, code = clinic.site(), [], []
-    registration = site.named("a")
+    registration = site.named(launch.get("base", "a"))
 
     def watch() -> None:
         code.append(watch_one_launch(site, registration, minutes=1, say=said.append, as_json=True))
 
     thread = threading.Thread(target=watch)
     thread.start()
-    _wait_until_watching(site)
+    _wait_until_watching(site, registration.id)
     Browser().get(clinic.launch_url(**launch))
     thread.join(30)
     assert code, "the watch did not end"
     return code[0], json.loads(said[0])
 
 
-def _wait_until_watching(site: Any) -> None:
+def _wait_until_watching(site: Any, registration_id: str) -> None:
     import time
 
     watches = site.watches()
     deadline = time.monotonic() + 20
-    while not watches.of("a", now=int(time.time())):
+    while not watches.of(registration_id, now=int(time.time())):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -146,17 +146,30 @@ def test_a_public_address_where_nobody_listens_is_named(clinic: Any, free_port: 
     assert (lights["door.unreachable"], lights["keys.visible"], report["exit"]) == ("red", "red", 2)
 
 
-@pytest.mark.parametrize(
-    ("fault", "finding"), [("x-frame-options", "frame.shown"), ("cookie-not-partitioned", "frame.cookie")]
-)
+def only(path: str, spoil: Spoil) -> Spoil:
+    def spoil_there(passing: Passing) -> None:
+        if passing.path == path:
+            spoil(passing)
+
+    return spoil_there
+
+
+IN_A_BROWSER: dict[str, tuple[Spoil, str]] = {
+    "cookie-not-partitioned": (without("Partitioned"), "frame.cookie"),
+    "cookie-lost-on-the-way-back": (only("/launch", without("Partitioned")), "frame.cookie"),
+    "way-back-not-shown": (only("/callback", ancestors("frame-ancestors 'self'")), "frame.shown"),
+}
+
+
+@pytest.mark.parametrize("fault", IN_A_BROWSER)
 def test_in_a_real_browser_the_frame_shows_the_fault(
-    behind: Any, front: FrontProxy, fault: str, finding: str, require_tool: Any
+    behind: Any, front: FrontProxy, fault: str, require_tool: Any
 ) -> None:
     """In Chromium a page that may not be framed stays empty, and a cookie that is not Partitioned does not return.
 
     Breaks when ``browser._judged`` calls what it saw green."""
     require_tool("chromium")
-    front.spoil = OURS[fault][0]
+    front.spoil, finding = IN_A_BROWSER[fault]
     result = behind.run("doctor", behind.issuer, "-o", "json")
     lights = {one["id"]: one["light"] for one in json.loads(result.stdout)["findings"]}
     assert lights.get(finding) == "red", lights

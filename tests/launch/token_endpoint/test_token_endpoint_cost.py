@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import random
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,6 @@ from partner_side import (
     claims,
     header,
     jws,
-    whole_form,
     with_header,
 )
 from sqlalchemy import event
@@ -140,54 +137,6 @@ def test_rule_R18_work_depends_on_what_is_sent_and_never_on_what_is_stored(
     assert len(set(wellformed.values())) == 1, {name: (seen[0], len(seen[1])) for name, seen in wellformed.items()}
     assert len(set(malformed.values())) == 1, {name: (seen[0], len(seen[1])) for name, seen in malformed.items()}
     assert (wellformed["replay"][0], malformed["garbage"][0]) == (1, 0)
-
-
-@pytest.mark.rule("R18")
-def test_rule_R18_refusals_take_the_same_time(tmp_path: Path) -> None:
-    """Unknown, suspended, revoked key, second use: none can be told from a bad signature by how long it takes.
-
-    A thousand refusals, the kinds in turn in random order. Bad signatures are sent twice as often and compared with
-    each other first (A/A): what differs among equals is noise, and no kind may differ by more than twice that, or by
-    2 ms. By the clock on the wall, which a caller sees, and by what is computed, which a busy machine does not blur.
-    Break: in ``SmartAssertion.__call__`` leave out ``self._spend_nothing()``.
-    """
-    made = Station(tmp_path / "time.sqlite")
-    made.register("harbor-system")
-    made.register("off", is_enabled=False)
-    assert made.post(SPENT).status_code == 200
-    kinds = {
-        "bad signature": lambda: jws(header(), claims(), STRANGER, "ES384"),
-        "bad signature again": lambda: jws(header(), claims(), STRANGER, "ES384"),
-        "unknown": lambda: jws(header(), claims("nobody"), EC, "ES384"),
-        "suspended": lambda: jws(header(), claims("off"), EC, "ES384"),
-        "revoked key": lambda: with_header(kid="ec-0"),
-        "second use": lambda: SPENT,
-    }
-    clocks = {"wall": time.perf_counter, "computed": time.thread_time}
-    took: dict[str, dict[str, list[float]]] = {clock: {kind: [] for kind in kinds} for clock in clocks}
-    order = random.Random(11)
-    for _ in range(1008 // len(kinds)):
-        for kind in order.sample(list(kinds), len(kinds)):
-            form = whole_form(client_assertion=kinds[kind]())
-            started = {clock: read() for clock, read in clocks.items()}
-            answer = made.http.post("/token", data=form)
-            for clock, read in clocks.items():
-                took[clock][kind].append((read() - started[clock]) * 1000)
-            assert answer.data == FAILED
-    for clock, times in took.items():
-        equals = [*times["bad signature"], *times["bad signature again"]]
-        spread, usual = _spread(equals), statistics.median(equals)
-        apart = {kind: abs(statistics.median(of_kind) - usual) for kind, of_kind in times.items()}
-        assert max(apart.values()) <= 2 * spread, (clock, apart, spread)
-        assert max(apart.values()) < 2, (clock, apart)
-
-
-def _spread(equal: list[float]) -> float:
-    """How far apart the medians of equal things lie: seven random parts of them, the highest median less the lowest."""
-    parts = 7
-    shuffled = random.Random(5).sample(equal, len(equal))
-    medians = [statistics.median(shuffled[part::parts]) for part in range(parts)]
-    return max(medians) - min(medians)
 
 
 def _post_in_worker(database: Path, said: str, start: Any, results: Any) -> None:
