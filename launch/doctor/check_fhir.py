@@ -207,7 +207,14 @@ def judge_refusals(without_token: Reply, nowhere: Reply) -> Iterator[Finding]:
         )
     else:
         yield _said_well(without_token)
-    if nowhere.failure is None and nowhere.status not in (429, 503):
+    if nowhere.failure is None and nowhere.status < 400:
+        yield warning(
+            "refusal.nowhere",
+            f"A path that is none is answered with {nowhere.status}, as if it were one: is this address the FHIR base "
+            "itself, or a web page in front of it?",
+            "Which address is the FHIR base, and why does a path that does not exist get no 404 there?",
+        )
+    elif nowhere.failure is None and nowhere.status not in (429, 503):
         yield green("refusal.nowhere", f"A path that is none: status {nowhere.status}, {_body_words(nowhere)}.")
 
 

@@ -93,8 +93,8 @@ def _answer(reply: Reply, issuer: str | None, sends_iss: bool) -> Iterator[Findi
         yield warning(
             "redirect.answer",
             "The EHR answers our request with an error that SMART does not expect here.",
-            "Your authorization endpoint answers an unknown launch value with an error we do not know. What does its log "
-            "say for our client id?",
+            "Your authorization endpoint answers an unknown launch value with an error we do not know. What does its "
+            "log say for our client id?",
         )
     yield _named_issuer(query.get("iss", []), issuer, sends_iss)
 
