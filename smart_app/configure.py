@@ -35,9 +35,18 @@ MASTER_KEY_BYTES = 32
 ASKED = ("public_base_url", "site_name", "site_phone", "time_zone")
 
 
-@click.group("config")
-def config() -> None:
+@click.group("config", invoke_without_command=True)
+@click.option("--explain", "key", metavar="KEY", help="The same as `config explain KEY`.")
+@click.pass_context
+def config(context: click.Context, key: str | None) -> None:
     """The settings: check them, explain one, print their schema."""
+    if context.invoked_subcommand is not None:
+        if key is not None:
+            raise click.UsageError("--explain stands alone.")
+    elif key is None:
+        click.echo(context.get_help())
+    else:
+        _explain(key)
 
 
 @config.command("check")
@@ -59,6 +68,10 @@ def check(context: click.Context) -> None:
 @click.argument("key")
 def explain_key(key: str) -> None:
     """What KEY is, its type, default, an example, values that never start, and its name in the environment."""
+    _explain(key)
+
+
+def _explain(key: str) -> None:
     try:
         click.echo(explain(re.sub(r"^ehr(\[\d+\]|\.\d+)\.", "ehr.", key)))
     except KeyError as error:

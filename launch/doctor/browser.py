@@ -75,8 +75,13 @@ def _framed_launch(
 ) -> dict[str, bool]:
     """Open the frame and follow our launch to the callback. Returns what happened, as yes and no."""
     page = chromium.new_page()
-    seen = {"came-back": False, "cookie": False, "shown": False}
+    seen = {"came-back": False, "cookie": False, "shown": False, "lost-at-once": False}
     redirect_uri = registrations.redirect_uri
+
+    def is_the_end(response: Any) -> bool:
+        """The way back; or our own refusal to begin, which the app gives when its cookie does not return."""
+        address = response.url.partition("?")[0]
+        return bool(address == redirect_uri or (address == registrations.launch_url and response.status >= 400))
 
     def outer(route: Any) -> None:
         address = escape(launch_address(registrations, registration), quote=True)
@@ -94,11 +99,11 @@ def _framed_launch(
     try:
         page.route(origin + OUTER, outer)
         page.route(lambda url: url.partition("?")[0] == endpoint.partition("?")[0], authorize)
-        with page.expect_response(
-            lambda response: response.url.partition("?")[0] == redirect_uri, timeout=WAIT_MILLISECONDS
-        ) as answered:
+        with page.expect_response(is_the_end, timeout=WAIT_MILLISECONDS) as answered:
             page.goto(origin + OUTER, timeout=WAIT_MILLISECONDS)
-        seen["came-back"] = True
+        seen["came-back"] = answered.value.url.partition("?")[0] == redirect_uri
+        # Outside a frame this launch was begun a moment ago: in one, a refusal can only mean the cookie.
+        seen["lost-at-once"] = not seen["came-back"]
         # The request's Cookie header is not shown for pages that were given to the browser, so the app's own answer
         # counts: it knows this way back only together with the cookie, and then says that the EHR refused.
         seen["cookie"] = answered.value.status == REFUSED_BY_EHR
@@ -112,7 +117,18 @@ def _framed_launch(
     return seen
 
 
+def _cookie_lost(origin: str) -> Finding:
+    return red(
+        "frame.cookie",
+        f"Framed by {origin}, our cookie does not come back in Chromium: each launch needs a new window.",
+        stops=Stops.SETUP,
+    )
+
+
 def _judged(seen: dict[str, bool], origin: str) -> Iterator[Finding]:
+    if seen["lost-at-once"]:
+        yield _cookie_lost(origin)
+        return
     if not seen["came-back"]:
         yield red(
             "frame.launch",
@@ -123,11 +139,7 @@ def _judged(seen: dict[str, bool], origin: str) -> Iterator[Finding]:
     if seen["cookie"]:
         yield green("frame.cookie", f"Framed by {origin}, our cookie comes back in Chromium.")
     else:
-        yield red(
-            "frame.cookie",
-            f"Framed by {origin}, our cookie does not come back in Chromium: each launch needs a new window.",
-            stops=Stops.SETUP,
-        )
+        yield _cookie_lost(origin)
     if seen["shown"]:
         yield green("frame.shown", f"Framed by {origin}, our page is shown.")
     else:

@@ -78,6 +78,9 @@ def _no_document(reply: Reply) -> Finding:
         words = f"The EHR did not answer: {FAILURE_WORDS[reply.failure]}."
         if reply.failure == "refused-address":
             return red("discovery.private-address", words, stops=Stops.SETUP)
+        if reply.failure == "certificate":
+            ask = "Please serve this address with a certificate for its own name, in date and with its whole chain."
+            return red("discovery.certificate", words, ask)
         return red("discovery.unreachable", words, ask, stops=Stops.EVERYTHING)
     if 300 <= reply.status < 400:
         return red("discovery.redirect", "The SMART configuration is a redirect, and a launch follows none.", ask)

@@ -15,6 +15,7 @@ from launch.doctor.wire import FAILURE_WORDS, Reply
 from launch.registrations import Registration, Registrations
 
 LAUNCH_VALUE = "doctor-check"
+GATEWAY_STATUSES = (502, 503, 504)
 COOKIE_PREFIX = "__Host-"
 NEEDED_ATTRIBUTES = {"secure": "Secure", "httponly": "HttpOnly", "partitioned": "Partitioned", "path=/": "Path=/"}
 
@@ -60,6 +61,14 @@ def judge_launch(
             stops=Stops.SETUP,
         )
         return
+    if reply.status in GATEWAY_STATUSES:
+        yield red(
+            "door.unreachable",
+            f"A proxy answers at public_base_url, and our app behind it does not (status {reply.status}). Is it "
+            "running, and does the proxy ask the right port?",
+            stops=Stops.SETUP,
+        )
+        return
     asked = asked_in(reply)
     if asked is None:
         yield red(
@@ -92,8 +101,8 @@ def judge_framing(reply: Reply, registration: Registration) -> Iterator[Finding]
     if reply.headers.get("X-Frame-Options"):
         yield red(
             "frame.options",
-            "X-Frame-Options stands on our pages: the EHR's frame stays empty. The app never sends it, so a proxy "
-            "does. Take it off there.",
+            "X-Frame-Options stands on our pages: in older browser engines, which some EHRs still use, the frame stays "
+            "empty (newer ones go by frame-ancestors). The app never sends it, so a proxy does. Take it off there.",
             stops=Stops.SETUP,
         )
     if not ancestors or "*" in ancestors:

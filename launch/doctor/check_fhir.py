@@ -71,6 +71,7 @@ def judge_offer(reply: Reply, offer: Offer | None, copied_types: tuple[str, ...]
     yield from _reads(offer)
     for kind in COPIED:
         yield _create(offer, kind, is_wanted=kind in copied_types)
+    yield from _searches(offer, copied_types)
     yield _labels(offer, copied_types)
     yield green(
         "fhir.conditional-create",
@@ -152,6 +153,18 @@ def _create(offer: Offer, kind: str, *, is_wanted: bool) -> Finding:
     return green(f"fhir.create.{kind}", f"{words}; {wanted}.")
 
 
+def _searches(offer: Offer, copied_types: tuple[str, ...]) -> Iterator[Finding]:
+    """What was asked of us and never answered is looked up, not written twice: that takes a search."""
+    for kind in copied_types:
+        if not offer.offers(kind, "search-type"):
+            yield warning(
+                f"fhir.search.{kind}",
+                f"{kind} cannot be searched. When an answer to a write gets lost, nobody can look up whether the copy "
+                "exists: it is never sent a second time, and a person has to look in the chart.",
+                f"Please offer search of {kind} by patient to this app.",
+            )
+
+
 def _labels(offer: Offer, copied_types: tuple[str, ...]) -> Finding:
     labelled = [kind for kind in copied_types if kind != "Appointment"]
     without = [kind for kind in labelled if kind not in offer.security_search]
@@ -194,7 +207,14 @@ def judge_refusals(without_token: Reply, nowhere: Reply) -> Iterator[Finding]:
         )
     else:
         yield _said_well(without_token)
-    if nowhere.failure is None and nowhere.status not in (429, 503):
+    if nowhere.failure is None and nowhere.status < 400:
+        yield warning(
+            "refusal.nowhere",
+            f"A path that is none is answered with {nowhere.status}, as if it were one: is this address the FHIR base "
+            "itself, or a web page in front of it?",
+            "Which address is the FHIR base, and why does a path that does not exist get no 404 there?",
+        )
+    elif nowhere.failure is None and nowhere.status not in (429, 503):
         yield green("refusal.nowhere", f"A path that is none: status {nowhere.status}, {_body_words(nowhere)}.")
 
 

@@ -90,7 +90,12 @@ def _answer(reply: Reply, issuer: str | None, sends_iss: bool) -> Iterator[Findi
             "Which of the scopes in our registration are approved, and in which spelling (v1 or v2)?",
         )
     elif error not in EXPECTED_ERRORS:
-        yield warning("redirect.answer", "The EHR answers our request with an error that SMART does not expect here.")
+        yield warning(
+            "redirect.answer",
+            "The EHR answers our request with an error that SMART does not expect here.",
+            "Your authorization endpoint answers an unknown launch value with an error we do not know. What does its "
+            "log say for our client id?",
+        )
     yield _named_issuer(query.get("iss", []), issuer, sends_iss)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from launch.doctor.findings import Finding, Stops, green, not_checked, red, warning
 from launch.doctor.wire import Reply
 from launch.registrations import is_loopback
+from launch.transport import MAX_ADDRESSES, PUBLIC_ONLY, AddressRules, resolved
 
 MOST_SKEW_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
@@ -37,15 +38,19 @@ class Certificate:
     problem: str | None = None
 
 
-def certificate(address: str, *, trusted: str | None = None) -> Certificate:
-    """Shake hands with the host of an https address: chain, name and dates are checked as a launch would."""
+def certificate(address: str, *, rules: AddressRules = PUBLIC_ONLY, trusted: str | None = None) -> Certificate:
+    """Shake hands with the host of an https address: chain, name and dates are checked as a launch would. A name that
+    leads where ``rules`` do not allow is not connected to, and counts as "no-connection"."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or 443
     context = ssl.create_default_context(cafile=trusted)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
+        addresses = resolved(host, port)
+        if not addresses or not all(map(rules.allow, addresses)):
+            return Certificate(host, problem="no-connection")
         with (
-            socket.create_connection((host, port), timeout=CONNECT_SECONDS) as plain_socket,
+            _connected(addresses, port) as plain_socket,
             context.wrap_socket(plain_socket, server_hostname=host) as tls,
         ):
             ends = str((tls.getpeercert() or {}).get("notAfter", ""))
@@ -58,6 +63,17 @@ def certificate(address: str, *, trusted: str | None = None) -> Certificate:
     return Certificate(host, datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC))
 
 
+def _connected(addresses: Sequence[str], port: int) -> socket.socket:
+    """A connection to the first of these addresses that answers. Raises the last ``OSError``."""
+    failure = OSError()
+    for address in addresses[:MAX_ADDRESSES]:
+        try:
+            return socket.create_connection((address, port), timeout=CONNECT_SECONDS)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 def _problem_of(verify_code: int) -> str:
     """OpenSSL's X509_V_ERR_*: 9 not yet valid, 10 expired, 62 and 64 other host name or address."""
     if verify_code in (9, 10):
@@ -65,8 +81,16 @@ def _problem_of(verify_code: int) -> str:
     return "certificate-name" if verify_code in (62, 64) else "certificate-chain"
 
 
-def judge_certificates(addresses: Iterable[str], now: datetime, *, ours: str, trusted: str | None) -> Iterator[Finding]:
-    """One finding for each host behind ``addresses``; ``ours`` is our own address, for whom the remedy is ours."""
+def judge_certificates(
+    addresses: Iterable[str],
+    now: datetime,
+    *,
+    ours: str,
+    trusted: str | None,
+    rules_for: Callable[[str], AddressRules],
+) -> Iterator[Finding]:
+    """One finding for each host behind ``addresses``; ``ours`` is our own address, for whom the remedy is ours.
+    ``rules_for(address)``: where its name may lead."""
     seen: set[tuple[str, int | None]] = set()
     for address in (*addresses, ours):
         parts = urlsplit(address)
@@ -77,7 +101,8 @@ def judge_certificates(addresses: Iterable[str], now: datetime, *, ours: str, tr
         if parts.scheme == "http" and is_loopback(parts.hostname):
             yield not_checked("tls.loopback", f"{who}: http on this computer (the demo), so there is no certificate.")
         else:
-            yield _certificate(certificate(address, trusted=trusted), now, is_ours=address == ours)
+            found = certificate(address, rules=rules_for(address), trusted=trusted)
+            yield _certificate(found, now, is_ours=address == ours)
 
 
 def _certificate(found: Certificate, now: datetime, *, is_ours: bool) -> Finding:

@@ -82,7 +82,11 @@ class _Examiner:
         endpoints = {name: check_discovery.resolved(document, name, one) for name in check_discovery.ENDPOINTS}
         usable = [url for url in endpoints.values() if url and self._wire.may_reach(url)]
         yield from check_transport.judge_certificates(
-            (one.issuer, *usable), self._now, ours=site.registrations.public_base_url, trusted=self._options.trusted
+            (one.issuer, *usable),
+            self._now,
+            ours=site.registrations.public_base_url,
+            trusted=self._options.trusted,
+            rules_for=self._wire.rules_for,
         )
         if reply.failure is None:
             yield check_transport.judge_clock(reply, asked_at)

@@ -64,7 +64,7 @@ class Wire:
         """Whether a launch at this EHR could reach ``url``, or it is our own."""
         return origin(url) == self._ours or is_acceptable_address(url, self._registration)
 
-    def _rules(self, url: str) -> AddressRules:
+    def rules_for(self, url: str) -> AddressRules:
         """Our own address may be anywhere; an EHR's only where a launch would find it."""
         is_ours = origin(url) == self._ours
         return AddressRules(allows_loopback=True, allows_private=True) if is_ours else rules_of(self._registration)
@@ -82,7 +82,7 @@ class Wire:
             return Reply(failure="not-allowed")
         started = time.monotonic()
         try:
-            with BoundedSession(self._rules(url)) as session:
+            with BoundedSession(self.rules_for(url)) as session:
                 if self.trusted is not None:
                     session.verify = self.trusted
                 answer = session.request(method, url, headers=dict(headers), data=form)

@@ -44,7 +44,7 @@ class BaseServer(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, ehr: Ehr, base: str) -> None:
         super().__init__()
         self.ehr, self.base = ehr, base
-        self.apps = registered_apps(ehr.addresses, base)
+        self.apps = registered_apps(ehr.addresses, base, lambda: ehr.knobs["redirect_on_file"])
         self.app = self.apps[CLIENT_ID]
         self.register_token_generator("default", self._generate)
         assertion = ClientAssertion(
@@ -184,12 +184,12 @@ class SmartRules:
             raise oauth_errors.InvalidRequestError("this app is opened by EHR launch: send launch and its scope")
         if "openid" in asked and not data.get("nonce"):
             raise oauth_errors.InvalidRequestError("nonce is missing")
-        grant.launch = server.ehr.grants.find_launch(server.base, data["launch"])
-        if grant.launch is None:
-            raise oauth_errors.InvalidRequestError("launch is unknown, used, or expired")
         refusal = server.ehr.knobs["error_redirect"]
         if refusal:
             raise ChosenError("access_denied" if refusal is True else str(refusal))
+        grant.launch = server.ehr.grants.find_launch(server.base, data["launch"])
+        if grant.launch is None:
+            raise oauth_errors.InvalidRequestError("launch is unknown, used, or expired")
 
 
 class ChosenError(OAuth2Error):  # type: ignore[misc]
@@ -296,6 +296,9 @@ def blueprint(ehr: Ehr) -> Blueprint:
     def authorize(base: str) -> Response:
         if request.method != "POST" and ehr.knobs["authorize_post"] == "required":
             raise MethodNotAllowed(["POST"])
+        if ehr.knobs["authorize"] != "right":
+            is_broken = ehr.knobs["authorize"] == "error"
+            return make_response(render_template("refused.html", sentence="Nothing."), 500 if is_broken else 200)
         return _authorize(server_of(base))
 
     @routes.post("/<base>/oauth/token")
@@ -321,9 +324,12 @@ def blueprint(ehr: Ehr) -> Blueprint:
         server, kind = server_of(base), ehr.knobs["discovery"]
         if kind == "redirect":
             return make_response(redirect(discovery.WITHOUT_TLS + request.path, 302))
-        if kind != "right":
+        if kind in ("html", "not-found"):
             return make_response(render_template("refused.html", sentence="Nothing."), 200 if kind == "html" else 404)
-        return _public_json(discovery.smart_configuration(ehr, base, server.app.scopes))
+        document = _public_json(discovery.smart_configuration(ehr, base, server.app.scopes))
+        if kind == "mislabelled":
+            document.mimetype = "text/plain"
+        return document
 
     @routes.get("/<base>/<any(fhir, oauth):_issuer>/.well-known/openid-configuration")
     def openid_configuration(base: str, _issuer: str) -> Response:
@@ -353,7 +359,7 @@ def _authorize(server: BaseServer) -> Response:
         grant = server.get_authorization_grant(oauth_request)
         answer = server.create_authorization_response(oauth_request, grant_user=None, grant=grant)
     except OAuth2Error as error:
-        error.state, error.redirect_uri = data.get("state"), server.app.redirect_uri
+        error.state, error.redirect_uri = data.get("state"), data["redirect_uri"]
         answer = server.handle_error_response(oauth_request, error)
     location = answer.headers.get("Location")
     if not location:

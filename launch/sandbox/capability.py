@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from launch.sandbox.addresses import WRITE_BASES, Addresses
 from launch.sandbox.records import TYPES, WRITABLE_TYPES, Payload
 from launch.sandbox.search import INCLUDED_ELEMENTS, PARAMETERS
@@ -12,28 +15,30 @@ _PARAMETER_TYPES = {
     **dict.fromkeys(("name", "family", "given"), "string"),
 }
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
-
-
 EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+EXPORT = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
 
 
-def statement(addresses: Addresses, base: str, *, fhir_version: str = "4.0.1", has_revocation: bool = True) -> Payload:
-    """What can be asked of this base."""
-    security = _security(addresses, base, has_revocation)
+def statement(addresses: Addresses, base: str, knobs: Mapping[str, Any]) -> Payload:
+    """What can be asked of this base, as far as the switches let it say so."""
+    security = _security(addresses, base, has_revocation=not knobs["without_revocation"])
+    rest: Payload = {"mode": "server", "security": security, "resource": _resources(base, knobs["statement_lacks"])}
+    if knobs["offers_export"]:
+        rest["operation"] = [{"name": "export", "definition": EXPORT}]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": "2026-11-01",
         "kind": "instance",
-        "software": {"name": "Sandbox EHR", "version": "1"},
+        "software": {"name": "Sandbox EHR", "version": knobs["software_version"]},
         "implementation": {"description": f"Sandbox EHR {base.upper()}, synthetic people", "url": addresses.fhir(base)},
-        "fhirVersion": fhir_version,
+        "fhirVersion": knobs["fhir_version"],
         "format": ["json"],
-        "rest": [{"mode": "server", "security": security, "resource": _resources(base)}],
+        "rest": [rest],
     }
 
 
-def _security(addresses: Addresses, base: str, has_revocation: bool) -> Payload:
+def _security(addresses: Addresses, base: str, *, has_revocation: bool) -> Payload:
     service = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}
     uris = [
         {"url": "authorize", "valueUri": f"{addresses.oauth(base)}/authorize"},
@@ -43,24 +48,26 @@ def _security(addresses: Addresses, base: str, has_revocation: bool) -> Payload:
     return {"service": [{"coding": [service]}], "extension": [{"url": _OAUTH_URIS, "extension": uris}]}
 
 
-def _resources(base: str) -> list[Payload]:
-    return [_resource(name, is_writable=base in WRITE_BASES and name in WRITABLE_TYPES) for name in TYPES]
+def _resources(base: str, left_out: Collection[str]) -> list[Payload]:
+    return [_resource(name, left_out, is_writable=base in WRITE_BASES and name in WRITABLE_TYPES) for name in TYPES]
 
 
-def _resource(name: str, *, is_writable: bool) -> Payload:
+def _resource(name: str, left_out: Collection[str], *, is_writable: bool) -> Payload:
     interactions = ["read", "vread", "history-instance", "search-type"]
     interactions += ["create", "update", "delete"] if is_writable else []
     operations = {"operation": [{"name": "everything", "definition": EVERYTHING}]} if name == "Patient" else {}
     return {
         "type": name,
         **operations,
-        "interaction": [{"code": code} for code in interactions],
+        "interaction": [{"code": code} for code in interactions if f"{name}.{code}" not in left_out],
         "versioning": "versioned",
         "readHistory": True,
         "updateCreate": False,
         "conditionalCreate": False,
         "searchInclude": [f"{name}:{parameter}" for parameter in INCLUDED_ELEMENTS if parameter in PARAMETERS[name]],
         "searchParam": [
-            {"name": parameter, "type": _PARAMETER_TYPES.get(parameter, "token")} for parameter in PARAMETERS[name]
+            {"name": parameter, "type": _PARAMETER_TYPES.get(parameter, "token")}
+            for parameter in PARAMETERS[name]
+            if f"{name}.{parameter}" not in left_out
         ],
     }

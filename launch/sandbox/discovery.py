@@ -11,6 +11,7 @@ from launch.sandbox import scopes
 from launch.sandbox.addresses import BASES
 from launch.sandbox.ehr import Ehr
 
+ASSERTION_ALGORITHMS = {"both": ["RS384", "ES384"], "RS384": ["RS384"], "RS256": ["RS256"], "unsaid": None}
 AUTH_METHODS = ["private_key_jwt", "client_secret_basic", "none"]
 WITHOUT_TLS = "http://ehr-login.invalid"
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "jwks_uri")
@@ -36,10 +37,10 @@ def smart_configuration(ehr: Ehr, base: str, registered_scopes: list[str]) -> di
     document = {
         **openid_configuration(ehr, base),
         "revocation_endpoint": f"{ehr.addresses.oauth(base)}/revoke",
-        "capabilities": _capabilities(ehr),
+        "capabilities": _listed(ehr, _capabilities(ehr)),
         "scopes_supported": sorted(set(supported)),
         "code_challenge_methods_supported": methods,
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": _listed(ehr, ["authorization_code", "refresh_token"]),
         "authorization_response_iss_parameter_supported": not knobs["without_iss"],
     }
     if knobs["without_revocation"]:
@@ -54,6 +55,7 @@ def openid_configuration(ehr: Ehr, base: str) -> dict[str, Any]:
     """The OpenID Connect configuration of one base."""
     addresses = ehr.addresses
     asymmetric = not ehr.knobs["without_asymmetric"]
+    algorithms = ASSERTION_ALGORITHMS[ehr.knobs["assertion_algs"]] if asymmetric else None
     methods = AUTH_METHODS if asymmetric else [one for one in AUTH_METHODS if one != "private_key_jwt"]
     return {
         "issuer": issuer(ehr, base),
@@ -61,7 +63,7 @@ def openid_configuration(ehr: Ehr, base: str) -> dict[str, Any]:
         "authorization_endpoint": f"{addresses.oauth(base)}/authorize",
         "token_endpoint": addresses.token_endpoint(base),
         "token_endpoint_auth_methods_supported": methods,
-        **({"token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"]} if asymmetric else {}),
+        **({"token_endpoint_auth_signing_alg_values_supported": algorithms} if algorithms else {}),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES384"],
@@ -92,6 +94,10 @@ def _capabilities(ehr: Ehr) -> list[str]:
         "permission-online", "permission-patient", "permission-user",
     ]  # fmt: skip
     return [name for name, is_listed in listed.items() if is_listed] + always
+
+
+def _listed(ehr: Ehr, words: list[str]) -> list[str]:
+    return [word for word in words if word not in ehr.knobs["unlisted"]]
 
 
 def _spelled(ehr: Ehr, scope: str) -> list[str]:

@@ -88,8 +88,7 @@ def blueprint(ehr: Ehr) -> Blueprint:
     def metadata(base: str) -> Response:
         if ehr.knobs["metadata"] == "not-found":
             raise FhirError(*NOT_FOUND)
-        version, has_revocation = ehr.knobs["fhir_version"], not ehr.knobs["without_revocation"]
-        made = answer(capability.statement(ehr.addresses, base, fhir_version=version, has_revocation=has_revocation))
+        made = answer(capability.statement(ehr.addresses, base, ehr.knobs.as_dict()))
         made.headers["Access-Control-Allow-Origin"] = "*"
         return made
 
@@ -142,6 +141,8 @@ class FhirServer:
         if request.endpoint == "fhir.metadata" and self.ehr.knobs["metadata"] != "needs-token":
             return None
         self._misbehave()
+        if "Authorization" not in request.headers and self.ehr.knobs["anonymous_read"] != "refused":
+            return self._anonymous_read()
         g.access = self._access()
         accept = request.headers.get("Accept", "*/*")
         if not any(word in accept for word in ("json", "*/*", "application/*")):
@@ -156,6 +157,12 @@ class FhirServer:
             raise FhirError(429, "throttled", "Too many requests", {"Retry-After": self._retry_after()})
         if knobs["server_error"]:
             raise FhirError(503, "transient", "The service is down", {"Retry-After": self._retry_after()})
+
+    def _anonymous_read(self) -> Response:
+        """A server that knows no 401, or one that asks for no token at all (a switch)."""
+        if self.ehr.knobs["anonymous_read"] == "forbidden":
+            raise FhirError(403, "forbidden", "The access token does not allow this")
+        return answer({"resourceType": "Patient", "id": "anybody"})
 
     def _retry_after(self) -> str:
         seconds = self.ehr.knobs["retry_after_seconds"]
@@ -174,7 +181,8 @@ class FhirServer:
         header = request.headers.get("Authorization")
         realm = f'Bearer realm="{self.ehr.addresses.fhir(g.base)}"'
         if header is None:
-            raise FhirError(401, "login", "An access token is needed", {"WWW-Authenticate": realm})
+            challenge = {} if self.ehr.knobs["without_challenge"] else {"WWW-Authenticate": realm}
+            raise FhirError(401, "login", "An access token is needed", challenge)
         found = _BEARER.fullmatch(header)
         token = self.ehr.grants.live_token(g.base, found[1]) if found else None
         if token is None:

@@ -22,8 +22,10 @@ DEFAULTS: dict[str, Any] = {
     "intent": "open-chart",
     "fhir_context": "object",  # "object" (SMART 2.2), "string" (2.0) or "none"
     # discovery
-    "discovery": "right",  # "right", "not-found", "html" or "redirect"
+    "discovery": "right",  # "right", "not-found", "html", "redirect", or "mislabelled": JSON called text
     "drop_discovery_members": [],  # smart-configuration lacks these
+    "unlisted": [],  # words that its lists of capabilities and grant types leave out
+    "assertion_algs": "both",  # said of the token endpoint: "both", "RS384", "RS256" (a wrong one) or "unsaid"
     "endpoints": "absolute",  # "absolute", "relative" (to the FHIR base) or "http" (another machine, without TLS)
     "offer_plain_pkce": False,  # code_challenge_methods_supported names plain too
     "without_asymmetric": False,  # no private_key_jwt, listed or taken
@@ -35,6 +37,8 @@ DEFAULTS: dict[str, Any] = {
     "clock_skew_seconds": 0,  # how far the EHR's clock runs ahead; below zero: behind
     "slow_oauth_seconds": 0,  # discovery, keys and token endpoint
     # authorization
+    "authorize": "right",  # "right", "error" (500) or "log-in": a page for a person comes before any check
+    "redirect_on_file": None,  # None: the app's own; "any": whatever is asked for (an open door); or another address
     "expire_codes": False,  # a code is already too old when it arrives
     "error_redirect": None,  # an OAuth error code sent back instead of a code
     "mixed_up_iss": False,  # the callback names the other base as its issuer
@@ -71,6 +75,11 @@ DEFAULTS: dict[str, Any] = {
     "error_bodies": "outcome",  # "outcome", "empty" or "text": what comes with 4xx and 5xx
     "metadata": "right",  # "right", "not-found" or "needs-token"
     "fhir_version": "4.0.1",  # "4.3.0" and "3.0.2" are other releases
+    "software_version": "1",  # what the EHR calls itself after an upgrade
+    "statement_lacks": [],  # what the CapabilityStatement leaves out: "Patient.read", "Observation._security"
+    "offers_export": False,  # the CapabilityStatement lists bulk export
+    "anonymous_read": "refused",  # a call without a token: "refused" (401), "forbidden" (403) or "served"
+    "without_challenge": False,  # a 401 comes without WWW-Authenticate
 }
 MAX_SLOW_SECONDS = 120
 MAX_SKEW_SECONDS = 86_400
@@ -114,7 +123,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "id_token_alg": (None, "ES384", "RS256"),
     "stale_status": (409, 412),
     "need_patient_banner": (True, False, None),
-    "discovery": ("right", "not-found", "html", "redirect"),
+    "discovery": ("right", "not-found", "html", "redirect", "mislabelled"),
+    "assertion_algs": ("both", "RS384", "RS256", "unsaid"),
+    "authorize": ("right", "error", "log-in"),
     "endpoints": ("absolute", "relative", "http"),
     "authorize_post": ("listed", "unlisted", "required"),
     "jwks": ("right", "spoiled", "others"),
@@ -122,6 +133,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "scope_in_answer": ("v2", "v1", "empty", "missing"),
     "error_bodies": ("outcome", "empty", "text"),
     "metadata": ("right", "not-found", "needs-token"),
+    "anonymous_read": ("refused", "forbidden", "served"),
     "fhir_version": ("4.0.1", "4.3.0", "3.0.2"),
 }
 
@@ -153,8 +165,10 @@ def _checked(name: str, value: Any) -> Any:
         raise KnobError(f"{name} is a list of strings")
     if name == "smart_style_url" and not (value is None or value is False or isinstance(value, str)):
         raise KnobError("smart_style_url is a string, false or null")
-    if name == "intent" and not (value is None or isinstance(value, str)):
-        raise KnobError("intent is a string or null")
+    if name in ("intent", "redirect_on_file") and not (value is None or isinstance(value, str)):
+        raise KnobError(f"{name} is a string or null")
+    if name == "software_version" and not isinstance(value, str):
+        raise KnobError("software_version is a string")
     if name in ("error_redirect", "foreign_next") and not (value is None or isinstance(value, str | bool)):
         raise KnobError(f"{name} is a string, true, false or null")
     return value

@@ -7,6 +7,7 @@ shared secret in the header, or not at all (a public client, which PKCE alone pr
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
@@ -27,7 +28,8 @@ METHODS = {
 class RegisteredApp(ClientMixin):  # type: ignore[misc]
     """The app at one base as one kind of client: exact redirect URI, one method, the scopes approved for it."""
 
-    def __init__(self, addresses: Addresses, base: str, client_id: str) -> None:
+    def __init__(self, addresses: Addresses, base: str, client_id: str, on_file: Callable[[], str | None]) -> None:
+        self._on_file = on_file
         self.client_id = client_id
         self.method = METHODS[client_id]
         self.redirect_uri = addresses.redirect_uri
@@ -45,8 +47,9 @@ class RegisteredApp(ClientMixin):  # type: ignore[misc]
         return scope or ""
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Byte for byte."""
-        return redirect_uri == self.redirect_uri
+        """Byte for byte; a switch puts another address on file, or takes any."""
+        on_file = self._on_file() or self.redirect_uri
+        return redirect_uri == on_file or (on_file == "any" and bool(redirect_uri))
 
     def check_client_secret(self, client_secret: str) -> bool:
         """The secret of the symmetric client; the others have none."""
@@ -66,6 +69,8 @@ class RegisteredApp(ClientMixin):  # type: ignore[misc]
         return grant_type in ("authorization_code", "refresh_token")
 
 
-def registered_apps(addresses: Addresses, base: str) -> dict[str, RegisteredApp]:
-    """Client id -> the app, for one base."""
-    return {client_id: RegisteredApp(addresses, base, client_id) for client_id in METHODS}
+def registered_apps(
+    addresses: Addresses, base: str, on_file: Callable[[], str | None] = lambda: None
+) -> dict[str, RegisteredApp]:
+    """Client id -> the app, for one base. ``on_file()``: the redirect address to go by, if not the app's own."""
+    return {client_id: RegisteredApp(addresses, base, client_id, on_file) for client_id in METHODS}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from launch import key_rotation
+from launch import key_rotation, keys
 from launch.cli import launch_cli
 from launch.key_rotation import OVERLAP_SECONDS, STILL_CHECKED_SECONDS, retire, rotate, status
 from launch.keys import KeyFileError, KeyRing, create_key_file, read_key_file
@@ -167,7 +167,7 @@ def test_running_program_keeps_its_keys_when_the_file_cannot_be_used(
 @pytest.mark.requirement("smart@313")
 def test_no_private_member_ever_leaves(copy: Path, launch_app: Any) -> None:
     """Of each key in the file everything is either on the short public list or stays inside, and no secret value is
-    anywhere in what is published. Break: leave the list ``PUBLIC_MEMBERS`` out of ``public_jwks``."""
+    anywhere in what is published."""
     rotate(copy, ["ES384", "RS384"], START)
     kept = json.loads(copy.read_text())["keys"]
     published = KeyRing.load(copy).public_jwks()["keys"]
@@ -180,6 +180,22 @@ def test_no_private_member_ever_leaves(copy: Path, launch_app: Any) -> None:
         assert outside["use"] == "sig"
     served = launch_app.browser().get("/.well-known/jwks.json").get_json()["keys"]
     assert {name for one in served for name in one} <= {"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"}
+
+
+@pytest.mark.requirement("smart@301")
+def test_each_of_two_locks_keeps_private_members_in_by_itself(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that is on no list stays inside, and a list that named private members would open nothing.
+
+    Breaks, each alone: in ``public_jwks`` leave out ``PUBLIC_MEMBERS``, or say ``private=True``."""
+    kept = json.loads(copy.read_text())
+    for key in kept["keys"]:
+        key["note"] = "canary-note"
+    copy.write_text(json.dumps(kept))
+    ring = KeyRing.load(copy)
+    assert ring.public_jwks()["keys"]
+    assert "canary-note" not in json.dumps(ring.public_jwks())
+    monkeypatch.setattr(keys, "PUBLIC_MEMBERS", (*keys.PUBLIC_MEMBERS, *PRIVATE_MEMBERS))
+    assert not any(PRIVATE_MEMBERS & set(one) for one in ring.public_jwks()["keys"])
 
 
 @pytest.mark.requirement("smart@303")

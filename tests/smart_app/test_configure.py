@@ -101,6 +101,9 @@ def test_what_init_writes_is_secret_and_is_never_written_again(config: Path) -> 
     before = [file.read_bytes() for file in files]
     again = run(config, "init", *SAID)
     assert (again.exit_code, "kept as it is" in again.output) == (2, True)
+    elsewhere = run(config, "init", *SAID, "--directory", str(config.parent / "elsewhere"))
+    assert (elsewhere.exit_code, "--config FILE" in elsewhere.output) == (2, True)
+    assert not (config.parent / "elsewhere").exists(), "no keys are made for settings that are not written"
     other = run(config.with_name("other.toml"), "init", *SAID)
     assert (other.exit_code, "--no-keys" in other.output) == (2, True)
     assert [file.read_bytes() for file in files] == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from smart_app.cli import cli
 from smart_app.demo import Place, Ports
 from smart_app.settings import load
 
+sys.path.insert(0, str(Path(__file__).parent))  # the plain modules beside the tests
+
 PATIENT = "p-dana"
 
 
@@ -26,11 +29,18 @@ class Clinic:
     """A health center with its app and the sandbox EHR, all running."""
 
     place: Place
+    other_config: Path | None = None
+    other_ehr: str | None = None
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.other_config or self.place.config
 
     @property
     def issuer(self) -> str:
         """The registration with copies."""
-        return f"{self.place.ehr_url}/a/fhir"
+        return f"{self.other_ehr or self.place.ehr_url}/a/fhir"
 
     def set(self, **knobs: Any) -> None:
         """Make the EHR misbehave."""
@@ -38,7 +48,7 @@ class Clinic:
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> Result:
         """``warm-referral`` with this clinic's settings."""
-        return CliRunner().invoke(cli, ["--config", str(self.place.config), *arguments], env=env)
+        return CliRunner().invoke(cli, ["--config", str(self.config), *arguments], env=env)
 
     def doctor(self, *more: str, issuer: str | None = None) -> dict[str, Any]:
         """A check-up without a browser, as JSON; ``exit`` is the exit code of the process."""
@@ -46,9 +56,18 @@ class Clinic:
         assert result.stdout.startswith("{"), result.output
         return {**json.loads(result.stdout), "exit": result.exit_code}
 
+    def behind(self, front: str, config: Path, *, ehr: str | None = None) -> Clinic:
+        """The same clinic with other settings (``config``, written here): ``front`` is its public address, and ``ehr``,
+        if given, the address of its EHR."""
+        said = self.place.config.read_text().replace(f'"{self.place.app_url}"', f'"{front}"')
+        if ehr is not None:
+            said = said.replace(f'"{self.place.ehr_url}/a/fhir"', f'"{ehr}/a/fhir"')
+        config.write_text(said)
+        return Clinic(self.place, config, ehr)
+
     def site(self) -> DoctorSite:
         """What the doctor's commands get from settings."""
-        return DoctorSite.of(doctor_facts(load(self.place.config)))
+        return DoctorSite.of(doctor_facts(load(self.config)))
 
     def launch_url(self, patient: str | None = PATIENT, user: str = "dr-lee", base: str = "a") -> str:
         """Where the EHR's chart page would send the browser."""
