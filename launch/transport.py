@@ -260,7 +260,7 @@ class CheckedAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """As ``requests`` does, but name no file to read where the authorities were read before."""
-        super().cert_verify(conn, url, verify, cert)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         if _is_usual_tls(url.partition(":")[0].lower(), verify):
             conn.ca_certs = None
 
