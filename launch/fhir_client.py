@@ -87,7 +87,10 @@ class FhirClients:
         on_event: Callable[[LaunchEvent], None] = lambda event: None,
         idle_seconds: int = IDLE_SECONDS,
         lines: EhrLines | None = None,
+        seen_row: Callable[[str], LaunchRow | None] = lambda launch_id: None,
     ) -> None:
+        """``seen_row(launch_id)``: the launch, if the request under way has read it a moment ago."""
+        self._seen_row = seen_row
         self._registrations = registrations
         self._store = LaunchStore(engine, cipher, tenant_id)
         self._token_client = TokenClient(keys, registrations.redirect_uri)
@@ -100,7 +103,7 @@ class FhirClients:
 
         Whether the launch belongs to the browser that asks was checked before, by ``session.current_launch``.
         """
-        row = self._live(launch_id)
+        row = self._seen_row(launch_id) or self._live(launch_id)
         registration = self._registration(row)
         access = LaunchAccess(self._store, self._token_client, registration, row, self._live, self._on_event)
         ledger = CreateLedger(self._store, launch_id)

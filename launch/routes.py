@@ -133,7 +133,15 @@ def install(
     )
     return Launch(
         FhirClients(
-            registrations, engine, cipher, keys, tenant_id, on_event=on_event, idle_seconds=idle_seconds, lines=lines
+            registrations,
+            engine,
+            cipher,
+            keys,
+            tenant_id,
+            on_event=on_event,
+            idle_seconds=idle_seconds,
+            lines=lines,
+            seen_row=sessions.seen_row,
         ),
         PartnerTokens(engine, tenant_id, is_partner_open),
         sessions,

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app
+from flask import Flask, Request, Response, current_app, has_request_context
 from flask import session as flask_session
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy.exc import IntegrityError
@@ -250,6 +250,11 @@ class ServerSideSessionInterface(SessionInterface):
             self._store.touch_launch(launch_id, now=now)
         seen[session_id, launch_id] = row
         return row
+
+    def seen_row(self, launch_id: str) -> LaunchRow | None:
+        """The launch as this request has read it for its own browser; None where it has not."""
+        browser = _browser() if has_request_context() else None
+        return None if browser is None else browser.seen_rows.get((browser.session_id or "", launch_id))
 
     def _after_end(self, row: LaunchRow, reason: str) -> None:
         self._on_end(LaunchContext.from_json(row.context), reason)

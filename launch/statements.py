@@ -8,12 +8,22 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningDelete
 
 
 @lru_cache(maxsize=256)
 def insert_into(table: Table) -> Insert:
     """An insert of whatever columns are given when it is run."""
     return insert(table)
+
+
+@lru_cache(maxsize=256)
+def insert_or_replace(table: Table, columns: tuple[str, ...], *, dialect_name: str) -> Insert:
+    """An insert that sets ``columns`` anew where the row with this primary key exists."""
+    statement = (postgresql.insert if dialect_name == "postgresql" else sqlite.insert)(table)
+    anew = {name: statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=anew)
 
 
 @lru_cache(maxsize=256)
@@ -27,6 +37,12 @@ def update_where(table: Table, where: tuple[str, ...], columns: tuple[str, ...])
 def delete_where(table: Table, where: tuple[str, ...]) -> Delete:
     """A delete of the rows that equal ``where``; run it with ``bound``."""
     return delete(table).where(*_equal(table, where))
+
+
+@lru_cache(maxsize=256)
+def take_where(table: Table, where: tuple[str, ...]) -> ReturningDelete[Any]:
+    """As ``delete_where``, and what the rows were: of two who take the same row one gets it."""
+    return delete(table).where(*_equal(table, where)).returning(table)
 
 
 @lru_cache(maxsize=256)

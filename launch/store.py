@@ -1,9 +1,4 @@
-"""The tables of ``launch`` and nothing but SQL on them. It creates no table: the app's migrations do.
-
-All times are whole Unix seconds (UTC), so SQLite and PostgreSQL compare them alike. ``tenant_id`` comes first in every
-key. What tells something about a person, a code or a token is sealed before it gets here; a cookie, a state and a
-bearer token are kept as SHA-256 only, so a copy of the database opens no session.
-"""
+"""Nothing but SQL on the tables of ``launch``: browser sessions, launches on their way and finished, their notes."""
 
 from __future__ import annotations
 
@@ -12,147 +7,49 @@ import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    bindparam,
-    delete,
-    select,
-)
+from sqlalchemy import Table, bindparam, delete, select
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from launch.statements import bound, delete_where, insert_into, select_where, update_where
-
-metadata = MetaData()
-
-# One browser session. ``session_id`` never leaves the database; ``cookie_hash`` is replaced when the cookie rotates.
-launch_session = Table(
-    "launch_session",
+from launch.statements import (
+    bound,
+    delete_where,
+    insert_into,
+    insert_or_replace,
+    select_where,
+    take_where,
+    update_where,
+)
+from launch.tables import (
+    launch_attempt,
+    launch_client,
+    launch_jti,
+    launch_launch,
+    launch_note,
+    launch_pending,
+    launch_session,
+    launch_token,
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("session_id", String(36), primary_key=True),
-    Column("cookie_hash", String(64), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("last_seen_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    UniqueConstraint("tenant_id", "cookie_hash", name="uq_launch_session_cookie"),
-    Index("ix_launch_session_expires", "tenant_id", "expires_at"),
 )
 
-# A launch on its way through the EHR's authorization server. Taken (deleted) once, by its state.
-launch_pending = Table(
-    "launch_pending",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("state_hash", String(64), primary_key=True),
-    Column("session_id", String(36), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    ForeignKeyConstraint(
-        ["tenant_id", "session_id"],
-        ["launch_session.tenant_id", "launch_session.session_id"],
-        name="fk_launch_pending_session",
-        ondelete="CASCADE",
-    ),
-    Index("ix_launch_pending_session", "tenant_id", "session_id"),
-    Index("ix_launch_pending_expires", "tenant_id", "expires_at"),
-)
-
-# One finished launch. ``token_version`` grows with each refresh and fences it: a refresh token is used once.
-launch_launch = Table(
-    "launch_launch",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("launch_id", String(36), primary_key=True),
-    Column("session_id", String(36), nullable=False),
-    Column("sealed_context", LargeBinary, nullable=False),
-    Column("sealed_tokens", LargeBinary, nullable=False),
-    Column("token_version", Integer, nullable=False),
-    Column("refresh_lease_until", BigInteger, nullable=False),
-    Column("last_seen_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    ForeignKeyConstraint(
-        ["tenant_id", "session_id"],
-        ["launch_session.tenant_id", "launch_session.session_id"],
-        name="fk_launch_launch_session",
-        ondelete="CASCADE",
-    ),
-    Index("ix_launch_launch_session", "tenant_id", "session_id"),
-    Index("ix_launch_launch_expires", "tenant_id", "expires_at"),
-)
-
-# What the app wants to remember of one launch (the answer to the privacy question, for example), sealed.
-launch_note = Table(
-    "launch_note",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("launch_id", String(36), primary_key=True),
-    Column("note_key", String(64), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
-    ForeignKeyConstraint(
-        ["tenant_id", "launch_id"],
-        ["launch_launch.tenant_id", "launch_launch.launch_id"],
-        name="fk_launch_note_launch",
-        ondelete="CASCADE",
-    ),
-)
-
-# Partners as clients of our token endpoint. ``jwks`` is JSON text; ``scopes`` is separated by blanks.
-launch_client = Table(
-    "launch_client",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("client_id", String(255), primary_key=True),
-    Column("jwks_url", Text),
-    Column("jwks", Text),
-    Column("scopes", Text, nullable=False),
-    Column("is_enabled", Boolean, nullable=False),
-)
-
-# Assertions already used, until their exp has passed: shared by all workers, so a second use finds the row.
-launch_jti = Table(
-    "launch_jti",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("issuer", String(255), primary_key=True),
-    Column("jti_hash", String(64), primary_key=True),
-    Column("expires_at", BigInteger, nullable=False),
-    Index("ix_launch_jti_expires", "tenant_id", "expires_at"),
-)
-
-# Access tokens that our token endpoint gave out, as SHA-256.
-launch_token = Table(
-    "launch_token",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("token_hash", String(64), primary_key=True),
-    Column("client_id", String(255), nullable=False),
-    Column("scopes", Text, nullable=False),
-    Column("jti_hash", String(64), nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Index("ix_launch_token_expires", "tenant_id", "expires_at"),
-)
-
-# How often an address, and a client from that address, asked for a token in one minute. Shared by all workers.
-launch_attempt = Table(
+__all__ = [
+    "Cipher",
+    "LaunchRow",
+    "LaunchStore",
+    "SessionRow",
+    "digest",
     "launch_attempt",
-    metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("bucket", String(64), primary_key=True),
-    Column("minute", BigInteger, primary_key=True),
-    Column("attempts", Integer, nullable=False),
-)
+    "launch_client",
+    "launch_jti",
+    "launch_launch",
+    "launch_note",
+    "launch_pending",
+    "launch_session",
+    "launch_token",
+    "metadata",
+]
+
+CLEAR_SECONDS = 20  # how often launches that were begun and not finished are cleared away
 
 
 class Cipher(Protocol):
@@ -221,6 +118,7 @@ class LaunchStore:
         self._engine = engine
         self._cipher = cipher
         self._tenant_id = tenant_id
+        self._cleared_at: int | None = None
 
     # --- browser sessions
 
@@ -272,8 +170,8 @@ class LaunchStore:
         expires_at: int,
         new_cookie: str | None = None,
     ) -> None:
-        """Keep what the callback needs, under the hash of ``state``. Clears away what has expired. ``new_cookie``: the
-        session is new, and begins with it."""
+        """Keep what the callback needs, under the hash of ``state``. Now and then clears away what has expired.
+        ``new_cookie``: the session is new, and begins with it."""
         state_hash = digest(state)
         sealed = self._seal("pending", state_hash, content)
         values = {"state_hash": state_hash, "session_id": session_id, "sealed": sealed, "expires_at": expires_at}
@@ -288,11 +186,10 @@ class LaunchStore:
     def take_pending(self, state: str, session_id: str, *, now: int) -> dict[str, Any] | None:
         """What was kept under ``state`` for this browser session, once: the row is gone afterwards."""
         state_hash = digest(state)
-        where = {"state_hash": state_hash, "session_id": session_id}
+        where = {"tenant_id": self._tenant_id, "state_hash": state_hash, "session_id": session_id}
         with self._engine.begin() as connection:
-            row = self._select(connection, launch_pending, where).one_or_none()
-            taken = row is not None and self._delete(connection, launch_pending, where) == 1
-        if row is None or not taken or row["expires_at"] <= now:
+            row = connection.execute(take_where(launch_pending, tuple(where)), bound(where)).mappings().one_or_none()
+        if row is None or row["expires_at"] <= now:
             return None
         return self._open("pending", state_hash, row["sealed"])
 
@@ -407,9 +304,9 @@ class LaunchStore:
     def put_note(self, launch_id: str, key: str, value: Any) -> None:
         """Remember one JSON value of a live launch."""
         sealed = self._seal("note", f"{launch_id}|{key}", {"value": value})
+        row = {"tenant_id": self._tenant_id, "launch_id": launch_id, "note_key": key, "sealed": sealed}
         with self._engine.begin() as connection:
-            if self._update(connection, launch_note, {"launch_id": launch_id, "note_key": key}, sealed=sealed) == 0:
-                self._insert(connection, launch_note, launch_id=launch_id, note_key=key, sealed=sealed)
+            connection.execute(insert_or_replace(launch_note, ("sealed",), dialect_name=self._engine.name), row)
 
     def claim_note(self, launch_id: str, key: str) -> bool:
         """Leave an empty note under ``key``; False when there is one already. One of many at once gets True.
@@ -482,7 +379,11 @@ class LaunchStore:
         return connection.execute(statement, bound({**where, **later_than})).mappings()
 
     def _clear_expired(self, connection: Connection, now: int) -> None:
-        """Pending launches past their time, and sessions past theirs that hold no launch any more."""
+        """Pending launches past their time, and sessions past theirs that hold no launch any more. Nobody is let in by
+        them meanwhile: whoever reads one looks at its time."""
+        if self._cleared_at is not None and now - self._cleared_at < CLEAR_SECONDS:
+            return
+        self._cleared_at = now
         values = {"tenant": self._tenant_id, "now": now}
         connection.execute(_EXPIRED_PENDING, values)
         self._delete_sessions(connection, list(connection.execute(_DEAD_SESSIONS, values).scalars()))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,11 +19,12 @@ from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import connection
+from urllib3.util.ssl_ import create_urllib3_context
 
 from launch.registrations import Registration, is_loopback
 
@@ -229,6 +231,15 @@ def _pools(rules: AddressRules, resolve: Resolve) -> dict[str, type[HTTPConnecti
     }
 
 
+@lru_cache(maxsize=1)
+def trusted_authorities() -> ssl.SSLContext:
+    """TLS with the certificate authorities that ``requests`` trusts, read once. It would read all of them for every
+    connection, which costs more than all else that a launch computes."""
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)  # as urllib3 would make it: names checked, TLS 1.2 up
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
 class CheckedAdapter(HTTPAdapter):
     """Mount it on a ``requests.Session`` for https:// and http://; ``hold`` does both."""
 
@@ -240,6 +251,22 @@ class CheckedAdapter(HTTPAdapter):
         """Connections of both schemes are checked ones."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        """As ``requests`` does; usual https takes the authorities that were read before. Only ``verify=True`` does: a
+        connection writes what it was asked to verify into the context it gets, and the others share this one."""
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {**pool, "ssl_context": trusted_authorities()} if _is_usual_tls(host["scheme"], verify) else pool
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """As ``requests`` does, but name no file to read where the authorities were read before."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if _is_usual_tls(url.partition(":")[0].lower(), verify):
+            conn.ca_certs = None
+
+
+def _is_usual_tls(scheme: str, verify: object) -> bool:
+    return scheme == "https" and verify is True
 
 
 def hold(session: requests.Session, rules: AddressRules = PUBLIC_ONLY) -> None:

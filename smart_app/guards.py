@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -34,7 +35,7 @@ from smart_app.glances import Glances
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.patient_glance import PatientGlance, glance
 from smart_app.policy.site_role import RoleMatch, role_for
-from smart_app.ports import Partner, Services
+from smart_app.ports import Partner, Payload, Services
 from smart_app.settings import CLINICAL_ROLES, EhrSettings, Settings
 
 Guard = Callable[[], None]
@@ -270,8 +271,8 @@ def patient() -> PatientGlance:
                 rule="R23",
             )
         now = services().now()
-        today = now.astimezone(ZoneInfo(services().site.time_zone)).date()
-        known = glance(services().ehr.launched_patient(requester(), now), today)
+        read = _chart_just_opened(now) or services().ehr.launched_patient(requester(), now)
+        known = glance(read, now.astimezone(ZoneInfo(services().site.time_zone)).date())
         _installed(current_app).glances.put(launch().launch_id, known)
     return known
 
@@ -441,6 +442,20 @@ def _with_open_visit(context: LaunchContext) -> LaunchContext:
             return replace(context, encounter_id=None)
         remember(VISIT_IS_OPEN, is_open)
     return context if is_open is True else replace(context, encounter_id=None)
+
+
+def _chart_just_opened(now: datetime) -> Payload | None:
+    """The Patient, read in one go with a visit that was not asked about yet. None where that is not so, or where the
+    EHR's CareTeam counts: the log says of each read whether the reader is in it, which is known after the visit."""
+    is_plain = site_role() in CLINICAL_ROLES and "ehr-care-team" not in _ehr_of(launch()).care_team_sources
+    if not is_plain or "requester" in g or launch().encounter_id is None or recall(VISIT_IS_OPEN) is not None:
+        return None
+    chart = services().ehr.open_chart(_as_requester(launch()), now)
+    if chart.is_visit_open is not None:
+        remember(VISIT_IS_OPEN, chart.is_visit_open)
+    if chart.patient is None:
+        raise EhrUnavailableError(rule="R23")
+    return chart.patient
 
 
 def _treating_source(context: LaunchContext) -> str | None:

@@ -285,6 +285,14 @@ class WriteBack:
     reference: str | None = None
 
 
+@dataclass(frozen=True)
+class OpenedChart:
+    """What a clinical launch begins with, as far as the EHR told it; None: it did not say."""
+
+    is_visit_open: bool | None
+    patient: Payload | None
+
+
 class Ehr(Protocol):
     """The launched EHR. Every call is one audited crossing: ``intended`` committed first, then ``outcome``."""
 
@@ -294,6 +302,9 @@ class Ehr(Protocol):
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         """Is the encounter of this launch the launched patient's, and going on now? Labelled C|R on entry, never
         stored. Raises ``EhrUnavailableError`` when the EHR does not say."""
+
+    def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
+        """Both of the above in one go: two crossings, announced together before either."""
 
     def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
         """ "system|code" of the person's active PractitionerRoles. Raises ``EhrUnavailableError``."""

@@ -185,25 +185,51 @@ class VaultDoor:
     ) -> Iterator[Crossing]:
         """Bracket one call to ``system`` ("ehr"). The row ``intended`` is committed before the body runs; the row
         ``outcome`` follows whatever happens."""
-        common = {**_common(requester, now), "system": system, "action": action, "entities": list(entities)}
-        crossing = self.begin_crossing(common, now)
-        try:
+        with self.crossings(requester, system=system, calls=[(action, entities)], now=now) as (crossing,):
             yield crossing
+
+    @contextmanager
+    def crossings(
+        self, requester: Requester, *, system: str, calls: Sequence[tuple[str, Sequence[str]]], now: datetime
+    ) -> Iterator[list[Crossing]]:
+        """As ``crossing`` for several calls, (action, entities) each: one crossing id and two rows for every one. All
+        are announced in one commit before the first is made, and concluded in one commit after the last."""
+        common = {**_common(requester, now), "system": system}
+        made = [
+            Crossing(str(uuid.uuid4()), {**common, "action": action, "entities": list(entities)})
+            for action, entities in calls
+        ]
+        with self._engine.begin() as connection:
+            self._append_intended(connection, made, now)
+        try:
+            yield made
         finally:
-            self.end_crossing(crossing, now)
+            self._conclude(made, now)
 
     def begin_crossing(self, common: Mapping[str, Any], now: datetime) -> Crossing:
         """Commit the row ``intended``. Without it nothing may leave."""
         crossing = Crossing(str(uuid.uuid4()), common)
         with self._engine.begin() as connection:
-            self._append_intended(connection, crossing, now)
+            self._append_intended(connection, [crossing], now)
         return crossing
 
     def end_crossing(self, crossing: Crossing, now: datetime) -> None:
         """Commit the row ``outcome`` with the same crossing id."""
-        row = {**crossing.common, "crossing": crossing.crossing_id, "phase": "outcome"}
+        self._conclude([crossing], now)
+
+    def _conclude(self, crossings: Sequence[Crossing], now: datetime) -> None:
+        rows = [
+            {
+                **crossing.common,
+                "crossing": crossing.crossing_id,
+                "phase": "outcome",
+                "outcome": crossing.outcome,
+                "made": crossing.made,
+            }
+            for crossing in crossings
+        ]
         with self._engine.begin() as connection:
-            self._log.append(connection, [{**row, "outcome": crossing.outcome, "made": crossing.made}], now)
+            self._log.append(connection, rows, now)
 
     def audit_launch_event(self, event: LaunchEvent, now: datetime) -> None:
         """One row for a launch or token event: its code and opaque ids."""
@@ -225,9 +251,9 @@ class VaultDoor:
         with self._engine.begin() as connection:
             self._log.append(connection, [row], now)
 
-    def _append_intended(self, connection: Connection, crossing: Crossing, now: datetime) -> None:
-        row = {**crossing.common, "crossing": crossing.crossing_id, "phase": "intended"}
-        self._log.append(connection, [row], now)
+    def _append_intended(self, connection: Connection, crossings: Sequence[Crossing], now: datetime) -> None:
+        rows = [{**one.common, "crossing": one.crossing_id, "phase": "intended"} for one in crossings]
+        self._log.append(connection, rows, now)
 
     # -- the worker's path ---------------------------------------------------------------------------------------
 
@@ -249,7 +275,7 @@ class VaultDoor:
                 self._note_not_released(connection, job, found, now)
                 return None
             crossing = Crossing(str(uuid.uuid4()), self._disclosure(job, found, now))
-            self._append_intended(connection, crossing, now)
+            self._append_intended(connection, [crossing], now)
         contents = found.contents
         task = contents[job.reference]
         return Parcel(

@@ -8,6 +8,7 @@ and a write whose outcome is unknown is never repeated (R7).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from smart_app.errors import EhrUnavailableError, RefusedError
 from smart_app.gateways.door import Crossing, VaultDoor
 from smart_app.policy import leaving, staff_directory
 from smart_app.policy.access import Requester
-from smart_app.ports import Alerts, Payload, WriteBack, WriteBackResult
+from smart_app.ports import Alerts, OpenedChart, Payload, WriteBack, WriteBackResult
 
 COPIED = frozenset({"Observation", "ServiceRequest"})
 # All that an Appointment in an EHR may say (R36): type, time, who, and what the EHR itself adds about its own row.
@@ -94,7 +95,9 @@ class EhrGateway:
         """The Patient of this launch, labelled on entry (R5) and never stored. Raises ``EhrUnavailableError``."""
         if requester.patient_id is None or requester.launch_id is None:
             raise RefusedError(rule="R23")
-        return self._read(requester, f"Patient/{requester.patient_id}", "read-launched-patient", now)[0]
+        reference = f"Patient/{requester.patient_id}"
+        with self._crossing(requester, "read-launched-patient", reference, now) as crossing:
+            return self._read(requester, reference, crossing)[0]
 
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         """Is the encounter of this launch one of the launched patient, and going on? An id beside a token proves
@@ -103,8 +106,27 @@ class EhrGateway:
         if requester.patient_id is None or requester.encounter_id is None:
             raise RefusedError(rule="R23")
         reference = f"Encounter/{requester.encounter_id}"
+        with self._crossing(requester, "read-launched-encounter", reference, now) as crossing:
+            return self._is_open(requester, reference, crossing)
+
+    def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
+        """``is_visit_open`` and ``launched_patient`` in one go: every clinical launch begins with both. Two crossings,
+        each with its own id, announced together. What the EHR does not tell is None."""
+        if requester.patient_id is None or requester.encounter_id is None or requester.launch_id is None:
+            raise RefusedError(rule="R23")
+        visit, patient = f"Encounter/{requester.encounter_id}", f"Patient/{requester.patient_id}"
+        calls = [("read-launched-encounter", [visit]), ("read-launched-patient", [patient])]
+        is_open, payload = None, None
+        with self._door.crossings(requester, system="ehr", calls=calls, now=now) as (of_visit, of_patient):
+            with suppress(EhrUnavailableError):
+                is_open = self._is_open(requester, visit, of_visit)
+            with suppress(EhrUnavailableError):
+                payload = self._read(requester, patient, of_patient)[0]
+        return OpenedChart(is_open, payload)
+
+    def _is_open(self, requester: Requester, reference: str, crossing: Crossing) -> bool:
         try:
-            visit, connection = self._read(requester, reference, "read-launched-encounter", now)
+            visit, connection = self._read(requester, reference, crossing)
         except _NotForUsError:
             return False
         subject = visit.get("subject")
@@ -139,7 +161,7 @@ class EhrGateway:
         look: Callable[[FhirConnection, str], list[Payload]],
     ) -> list[Payload]:
         """What ``look`` finds, as one crossing; nothing where the EHR does not show it to us."""
-        with self._door.crossing(requester, system="ehr", action=action, entities=[entity], now=now) as crossing:
+        with self._crossing(requester, action, entity, now) as crossing:
             try:
                 found = look(self._connection(requester), requester.user_reference)
             except EhrError as error:
@@ -150,16 +172,21 @@ class EhrGateway:
             crossing.outcome = "read"
         return found
 
-    def _read(self, requester: Requester, reference: str, action: str, now: datetime) -> tuple[Payload, FhirConnection]:
-        """One resource of the launch, labelled on entry, as one crossing; and the connection that brought it."""
-        with self._door.crossing(requester, system="ehr", action=action, entities=[reference], now=now) as crossing:
-            try:
-                connection: FhirConnection = self._connection(requester)
-                payload = connection.read(reference)
-            except EhrError as error:
-                crossing.outcome = f"failed-{error.status or 'no-answer'}"
-                raise (_NotForUsError if error.status in NOT_FOR_US else EhrUnavailableError)(rule="R23") from None
-            crossing.outcome = "read"
+    def _crossing(
+        self, requester: Requester, action: str, entity: str, now: datetime
+    ) -> AbstractContextManager[Crossing]:
+        return self._door.crossing(requester, system="ehr", action=action, entities=[entity], now=now)
+
+    def _read(self, requester: Requester, reference: str, crossing: Crossing) -> tuple[Payload, FhirConnection]:
+        """One resource of the launch, labelled on entry, in a crossing that was announced; and the connection that
+        brought it."""
+        try:
+            connection: FhirConnection = self._connection(requester)
+            payload = connection.read(reference)
+        except EhrError as error:
+            crossing.outcome = f"failed-{error.status or 'no-answer'}"
+            raise (_NotForUsError if error.status in NOT_FOR_US else EhrUnavailableError)(rule="R23") from None
+        crossing.outcome = "read"
         return label_up(payload, Origin.LAUNCHED).payload, connection
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:

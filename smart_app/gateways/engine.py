@@ -1,16 +1,19 @@
 """The one way to a database engine: what must hold on every connection is set here, the tests' engines included.
 
 SQLite has one writer. A deferred BEGIN under several processes fails by the hundred thousand, BEGIN IMMEDIATE waits
-its turn, so the event hook begins every transaction that way and the driver's own transaction handling is off.
-See https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#sqlite-transactions
+its turn, so our dialect begins every transaction that way and the driver's own transaction handling is off.
+See https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#sqlite-transactions, which does it in an event hook; an
+engine with one stops at five places of every statement to see who listens, and a launch runs fifty statements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql, registry, sqlite
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -24,19 +27,56 @@ PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA wal_autocheckpoint = 10000",
 )
+DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+one_writer"}
+
+
+class OneWriterDialect(SQLiteDialect_pysqlite):
+    """Python's own driver, with transactions that queue for the one writer's place when they begin."""
+
+    supports_statement_cache = True
+    begins_with: str | None = "BEGIN IMMEDIATE"
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """Begin in the way of this class."""
+        if self.begins_with is not None:
+            dbapi_connection.driver_connection.execute(self.begins_with)
+
+    def set_engine_execution_options(self, engine: Engine, opts: Mapping[str, Any]) -> None:
+        """An engine that promised to read (``is_read_only``) begins otherwise. It shares all else with its parent, also
+        what is learnt at the first connection later on."""
+        super().set_engine_execution_options(engine, opts)
+        if "is_read_only" in opts:
+            engine.dialect = object.__new__(_BY_PROMISE[opts["is_read_only"]])
+            engine.dialect.__dict__ = self.__dict__
+
+
+class _ReadingDialect(OneWriterDialect):
+    """Whoever only reads does not queue for the one writer's place."""
+
+    supports_statement_cache = True
+    begins_with = "BEGIN"
+
+
+class _ReadingOnceDialect(OneWriterDialect):
+    """A single statement needs no transaction of ours around it."""
+
+    supports_statement_cache = True
+    begins_with = None
+
+
+_BY_PROMISE = {False: OneWriterDialect, True: _ReadingDialect, "once": _ReadingOnceDialect}
+registry.register("sqlite.one_writer", __name__, OneWriterDialect.__name__)
 
 
 def make_engine(url: str) -> Engine:
     """An engine for ``url``; "postgresql://" means psycopg 3. Bound values never reach an error's text or a log."""
     parsed = make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
+    parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
     is_sqlite = parsed.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}} if is_sqlite else {}
     engine = create_engine(parsed, hide_parameters=True, **options)
     if is_sqlite:
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine.pool, "connect", _prepare_sqlite)
     return engine
 
 
@@ -81,19 +121,11 @@ def _insert(connection: Connection, table: Any) -> Any:
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    dbapi_connection.isolation_level = None  # the driver begins nothing by itself; the hook below does
+    dbapi_connection.isolation_level = None  # the driver begins nothing by itself; our dialect does
     cursor = dbapi_connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    # Who promises to read only (``execution_options(is_read_only=True)``) does not queue for the one writer's place;
-    # who promises a single statement (``is_read_only="once"``) needs no transaction of ours around it.
-    is_read_only = connection.get_execution_options().get("is_read_only", False)
-    if is_read_only != "once":
-        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is

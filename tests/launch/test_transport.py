@@ -16,13 +16,14 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH
 
 from launch import transport
 from launch.backend_services import Client
 from launch.client_authentication import JwksCache, KeysUnavailableError
 from launch.errors import PartnerSystemError
 from launch.keys import KeyRing
-from launch.transport import PUBLIC_ONLY, AddressRules, CheckedAdapter
+from launch.transport import PUBLIC_ONLY, AddressRules, CheckedAdapter, trusted_authorities
 
 DEMO = AddressRules(allows_loopback=True)
 HOSPITAL = AddressRules(allows_private=True)
@@ -62,6 +63,13 @@ def session(rules: AddressRules, names: Names) -> requests.Session:
     made = requests.Session()
     for scheme in ("https://", "http://"):
         made.mount(scheme, CheckedAdapter(rules, resolve=names))
+    return made
+
+
+def held(rules: AddressRules, names: Names) -> requests.Session:
+    """As ``session``, deaf to this computer's own settings as ``transport.hold`` leaves it."""
+    made = session(rules, names)
+    made.trust_env = False
     return made
 
 
@@ -244,6 +252,49 @@ def test_tls_proves_the_name_not_the_address(
         return
     with pytest.raises(requests.exceptions.SSLError):
         one.get(f"https://ehr.example:{port}/", verify=trusted, timeout=5)
+
+
+@pytest.fixture
+def read_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """What certificate authorities were read from files, from a process that has read none yet."""
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, cafile: str | None = None, *more: object) -> None:
+        read.append(cafile)
+        load(context, cafile, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    trusted_authorities.cache_clear()
+    yield read
+    trusted_authorities.cache_clear()
+
+
+@pytest.mark.requirement("smart@1")
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.parametrize("named", [None, "ehr.example", "other.example"])
+def test_usual_connections_share_their_authorities_and_still_prove_who_answers(
+    named: str | None, secure_server: Callable[[str], tuple[int, str]], read_files: list[object]
+) -> None:
+    """A server is believed only for an authority we trust (None: for one we do not) and its own name, whoever asked
+    before and however; the authorities are read once.
+
+    Breaks when ``CheckedAdapter`` hands the shared context to a connection that verifies nothing, or when
+    ``trusted_authorities`` does not require a certificate.
+    """
+    port, authority = secure_server(named or "ehr.example")
+    if named is not None:
+        trusted_authorities().load_verify_locations(authority)
+    with held(DEMO, Names(["127.0.0.1"])) as careless:
+        assert careless.get(f"https://ehr.example:{port}/", verify=False, timeout=5).text == "ok"
+    for _ in range(3):
+        with held(DEMO, Names(["127.0.0.1"])) as one:
+            if named == "ehr.example":
+                assert one.get(f"https://ehr.example:{port}/", timeout=5).text == "ok"
+                continue
+            with pytest.raises(requests.exceptions.SSLError):
+                one.get(f"https://ehr.example:{port}/", timeout=5)
+    assert [file for file in read_files if file != authority] == [DEFAULT_CA_BUNDLE_PATH]
 
 
 # --- who uses it -----------------------------------------------------------------------------------------------------

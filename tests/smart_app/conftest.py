@@ -33,7 +33,7 @@ from smart_app.gateways.tables import delivery, fact, vault_case, vault_receipt,
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.placement import PlacementSettings, RegistrationPlacement, SiteProof
-from smart_app.ports import Partner, Services, Site, WriteBack, WriteBackResult
+from smart_app.ports import OpenedChart, Partner, Services, Site, WriteBack, WriteBackResult
 
 Payload = dict[str, Any]
 
@@ -58,6 +58,9 @@ class FakeEhr:
 
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         return requester.encounter_id is not None
+
+    def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
+        return OpenedChart(self.is_visit_open(requester, now), self.launched_patient(requester, now))
 
     def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
         return frozenset()

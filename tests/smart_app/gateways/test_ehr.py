@@ -221,6 +221,60 @@ def test_rule_R23_only_a_visit_of_this_patient_that_goes_on_now_is_one(world, eh
     assert world.count("vault_resource") == 0
 
 
+@pytest.mark.rule("R26")
+def test_rule_R26_a_chart_is_opened_by_two_crossings_announced_before_either(world, ehr, gateway):
+    """Before the visit or the patient is asked for, the log names both; afterwards it says of each what came of it.
+
+    Break: in ``VaultDoor.crossings`` yield before the rows ``intended`` are committed, or give both one id.
+    """
+    about = {"subject": {"reference": f"Patient/{CHART}"}, "status": "in-progress"}
+    ehr.rows["Encounter/enc-1"] = {"resourceType": "Encounter", "id": "enc-1", **about}
+    rows_when_asked = []
+    ehr.on_read = lambda payload: rows_when_asked.append(len(world.audit())) or payload
+    chart = gateway.open_chart(world.clinician(), world.now)
+    assert chart.is_visit_open is True
+    assert Label(CONFIDENTIALITY, "R") in labels_of(chart.patient)
+    patient = f"Patient/{world.patient.patient_id}"
+    assert ehr.calls == [("read", "Encounter/enc-1"), ("read", patient)]
+    assert rows_when_asked == [2, 2]
+    rows = world.audit()
+    assert [(row["phase"], row["action"], row["entities"]) for row in rows] == [
+        (phase, f"read-launched-{kind}", [entity])
+        for phase in ("intended", "outcome")
+        for kind, entity in (("encounter", "Encounter/enc-1"), ("patient", patient))
+    ]
+    assert [row["crossing"] for row in rows[:2]] == [row["crossing"] for row in rows[2:]]
+    assert len({row["crossing"] for row in rows}) == 2
+    assert [row["outcome"] for row in rows[2:]] == ["read", "read"]
+    assert audit_log.verify(world.engine, world.cipher).holds
+    assert world.count("vault_resource") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "is_open", "outcomes"),
+    [
+        (EhrError("no-answer"), None, ["failed-no-answer"] * 2),
+        (EhrError("status", 404), False, ["failed-404"] * 2),
+        (None, False, ["failed-404", "read"]),
+    ],
+)
+def test_what_an_ehr_does_not_tell_of_a_chart_is_not_known(world, ehr, gateway, error, is_open, outcomes):
+    """No answer about the visit is neither yes nor no; a visit that is not there is none, and the patient is read."""
+    if error is not None:
+        ehr.errors["read"] = error
+    chart = gateway.open_chart(world.clinician(), world.now)
+    assert (chart.is_visit_open, chart.patient is None) == (is_open, error is not None)
+    assert [row["outcome"] for row in world.audit()[2:]] == outcomes
+
+
+def test_no_chart_is_opened_without_a_patient_and_a_visit(world, ehr, gateway):
+    """A launch without either asks the EHR for neither."""
+    for requester in (world.scheduler(), world.clinician(encounter_id=None)):
+        with pytest.raises(RefusedError):
+            gateway.open_chart(requester, world.now)
+    assert ehr.calls == []
+
+
 def test_an_ehr_that_does_not_say_whether_a_visit_is_open_is_said_to_be_away(world, ehr, gateway):
     """No answer is no "no": whoever asked may ask again."""
     for error in (EhrError("no-answer"), EhrError("status", 500), EhrAuthorizationEndedError("x", 401)):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from smart_app.gateways.engine import database_now, insert_ignoring, insert_or_add, make_engine
 
@@ -48,7 +48,7 @@ def test_each_connection_is_durable_and_overwrites_what_it_deletes(engine, pragm
 
 
 def test_a_transaction_begins_at_once_and_by_us(engine):
-    """Who comes second waits, instead of failing later. Break: remove the begin hook, or the isolation_level line."""
+    """Who comes second waits, instead of failing later. Break: remove ``do_begin``, or the isolation_level line."""
     seen = []
     raw = engine.raw_connection()
     assert raw.driver_connection.isolation_level is None
@@ -60,6 +60,31 @@ def test_a_transaction_begins_at_once_and_by_us(engine):
         with engine.execution_options(is_read_only=True).begin() as reader:
             assert reader.execute(text("SELECT 1")).scalar_one() == 1
     assert seen[0] == "BEGIN IMMEDIATE"
+
+
+@pytest.mark.parametrize(("promise", "begun"), [(False, ["BEGIN IMMEDIATE"]), (True, ["BEGIN"]), ("once", [])])
+def test_who_promises_to_read_does_not_queue_behind_a_writer(engine, promise, begun):
+    """A page that only reads waits for nobody, and keeps no writer waiting.
+
+    Break: let ``_BY_PROMISE`` give a promise the dialect of another.
+    """
+    reading, seen = engine.execution_options(is_read_only=promise), []
+    with engine.begin() as writer:
+        writer.execute(text("CREATE TABLE counter (value INTEGER)"))
+    with reading.connect() as connection:
+        connection.connection.driver_connection.set_trace_callback(seen.append)
+        assert connection.execute(text("SELECT count(*) FROM counter")).scalar_one() == 0
+    assert [one for one in seen if one.startswith("BEGIN")] == begun
+
+
+def test_a_writer_who_waits_too_long_is_told_in_our_own_kind_of_error(engine, monkeypatch):
+    """A database that stays busy is an ordinary refusal, which shows no value.
+
+    Break: begin behind SQLAlchemy's back, so that the driver's own error comes out.
+    """
+    monkeypatch.setattr("smart_app.gateways.engine.PRAGMAS", ("PRAGMA busy_timeout = 1",))
+    with engine.begin(), pytest.raises(OperationalError), engine.begin():
+        pytest.fail("two writers at once")
 
 
 def test_two_processes_read_change_and_write_without_losing_one(tmp_path, engine):

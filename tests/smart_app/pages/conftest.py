@@ -21,11 +21,12 @@ from werkzeug.test import TestResponse
 from launch.context import LaunchContext
 from launch.errors import LaunchNotFoundError
 from smart_app import guards, pages
+from smart_app.errors import EhrUnavailableError
 from smart_app.pages import problems
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.placement import PlacementSettings, RegistrationPlacement, SiteProof
-from smart_app.ports import Partner, Payload, Services, Site
+from smart_app.ports import OpenedChart, Partner, Payload, Services, Site
 from smart_app.settings import EhrSettings, Settings, SiteSettings
 from smart_app.workflows import referral
 
@@ -116,6 +117,13 @@ class Desk:
         if isinstance(self.visit, Exception):
             raise self.visit
         return self.visit
+
+    def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
+        try:
+            is_open = self.is_visit_open(requester, now)
+        except EhrUnavailableError:
+            return OpenedChart(None, self.launched_patient(requester, now))
+        return OpenedChart(is_open, self.launched_patient(requester, now))
 
     def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
         self.directory_reads.append(requester)
