@@ -16,6 +16,7 @@ the day and the reason into the proof: from then on the proof is void, whatever 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -44,7 +45,8 @@ class Proof:
     """What the probe found. ``classes``: resource type -> "A".."E". ``findings`` are sentences for a person.
 
     ``offered``: what the registered EHR offered then, as JSON values (see ``fingerprint``). ``voided_on``: since when
-    the proof counts for nothing, and ``voided_because`` why, in words.
+    the proof counts for nothing, and ``voided_because`` why, in words. ``proof_id`` tells it from every other, also
+    from one that was made the same day.
     """
 
     registration_id: str
@@ -59,6 +61,7 @@ class Proof:
     offered: Mapping[str, Any] = field(default_factory=dict)
     voided_on: date | None = None
     voided_because: str = ""
+    proof_id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def is_current(self, today: date) -> bool:
         """False from the day after ``expires_on``, or when void: then nothing is written, and the app stays on."""
@@ -106,6 +109,7 @@ def read_proof(path: Path) -> Proof:
             offered=dict(raw.get("offered", {})),
             voided_on=date.fromisoformat(raw["voided_on"]) if raw.get("voided_on") else None,
             voided_because=str(raw.get("voided_because", "")),
+            proof_id=str(raw.get("proof_id", "")),
         )
     except OSError:
         raise ProofError(f"There is no proof at {path}.") from None
@@ -131,4 +135,5 @@ def _as_json(proof: Proof) -> dict[str, object]:
         "offered": dict(proof.offered),
         "voided_on": proof.voided_on.isoformat() if proof.voided_on else None,
         "voided_because": proof.voided_because,
+        "proof_id": proof.proof_id,
     }

@@ -1,7 +1,7 @@
 """Where copies may go now: the settings, the proof as its file stands, and what the EHR did since (R6).
 
 An EHR that changed or lost a label of one of our copies is not the EHR that was proved. That is kept as an alert to the
-privacy officer, by the proof's own date: every process reads it, a restart does not forget it, and a new proof ends it.
+privacy officer, by the proof's own id: every process reads it, a restart does not forget it, and a new proof ends it.
 """
 
 from __future__ import annotations
@@ -51,4 +51,4 @@ class ProofWatch(Mapping[str, RegistrationPlacement]):
 
 
 def _reference(proof: SiteProof) -> str:
-    return f"Proof/{proof.registration_id}.{proof.made_on.isoformat()}"
+    return f"Proof/{proof.registration_id}.{proof.made_on.isoformat()}.{proof.proof_id}"

@@ -21,7 +21,7 @@ _WRITABLE = frozenset({"Observation", "ServiceRequest", "Appointment"})
 class SiteProof:
     """A dated label proof of one registration (R6). ``classes``: resource type -> "A".."E". ``voided_on``: since when
     it counts for nothing, because a check-up found that the EHR is not the one that was proved. ``has_drifted``: a copy
-    that was written since did not come back as it was sent."""
+    that was written since did not come back as it was sent. ``proof_id`` tells it from another of the same day."""
 
     registration_id: str
     made_on: date
@@ -29,6 +29,7 @@ class SiteProof:
     classes: Mapping[str, str] = field(default_factory=dict)
     voided_on: date | None = None
     has_drifted: bool = False
+    proof_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from smart_app.policy.placement import SiteProof
 
+LONGEST_ID = 32
+
 
 class ProofFile:
     """Reads the proof again when its file was replaced. Whatever is missing or unreadable is no proof; its dates are
@@ -44,6 +46,7 @@ def _parsed(path: Path) -> SiteProof | None:
             expires_on=date.fromisoformat(raw["expires_on"][:10]),
             classes={str(kind): str(letter) for kind, letter in raw["classes"].items()},
             voided_on=date.fromisoformat(raw["voided_on"]) if raw.get("voided_on") else None,
+            proof_id=str(raw.get("proof_id", ""))[:LONGEST_ID],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

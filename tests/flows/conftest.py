@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the plain modules beside the t
 
 from parties import Plays, ProgramSystem, Vault
 
-from smart_app.demo import Place
+from smart_app.demo import Place, probe_labels
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram
 
 
@@ -59,6 +59,14 @@ def vault(demo: Place) -> Vault:
 @pytest.fixture(scope="session")
 def harbor(demo: Place) -> ProgramSystem:
     return ProgramSystem(demo)
+
+
+@pytest.fixture
+def proof_made_anew(demo: Place, turn: Callable[..., None]) -> Iterator[None]:
+    """After a copy came back altered no other is written until there is a new proof: this makes one, as IT would."""
+    yield
+    turn(strip_labels=False, strip_labels_on_update=False)
+    probe_labels(demo)
 
 
 @pytest.fixture

@@ -191,6 +191,7 @@ def test_rule_R23_staff_without_a_chart_see_their_own_page_and_nobody(
         assert desk.browser.get(desk.home + path).status == 404
 
 
+@pytest.mark.usefixtures("proof_made_anew")
 def test_the_tour_finds_an_ehr_that_drops_labels(ehr: SandboxEhr, program: SandboxProgram) -> None:
     """Where the EHR loses the labels, the tour ends with 1 and says of which two records."""
     said: list[str] = []
@@ -201,6 +202,7 @@ def test_the_tour_finds_an_ehr_that_drops_labels(ehr: SandboxEhr, program: Sandb
 
 
 @pytest.mark.rule("R7")
+@pytest.mark.usefixtures("proof_made_anew")
 def test_rule_R07_a_copy_that_lost_its_labels_is_taken_back(ehr: SandboxEhr, turn: Callable[..., None]) -> None:
     """Where the EHR drops labels, the page says so, the copy is deleted, and nothing is written in its place.
 

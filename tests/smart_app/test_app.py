@@ -205,6 +205,14 @@ def test_rule_R26_the_worker_tells_of_what_broke_off_before_it_started(settings:
     base, stop = app_module.lay_foundation(settings), threading.Event()
     began_at = app_module.now() - timedelta(minutes=10)
     base.door.begin_crossing({"at": began_at.isoformat(), "system": "ehr", "action": "create-Appointment"}, began_at)
-    threading.Timer(0.4, stop.set).start()
+
+    def stop_when_told() -> None:
+        for _ in range(200):  # ten seconds at most
+            if base.alerts.open_alerts():
+                break
+            time.sleep(0.05)
+        stop.set()
+
+    threading.Thread(target=stop_when_told).start()
     app_module.create_worker(settings).run(stop)
     assert [told.kind for told in base.alerts.open_alerts()] == ["crossing-without-outcome"]
