@@ -23,7 +23,7 @@ from launch.doctor.site import SetUpError, site_of
 
 LEFT_OPEN = 1
 TEXTS: Mapping[str, Callable[[Subject], Document]] = MappingProxyType(
-    {"listing": listing, "letter": letter, "privacy": privacy_policy, "terms": terms_of_use}
+    {"listing": listing, "privacy": privacy_policy, "terms": terms_of_use, "letter": letter}
 )
 
 
