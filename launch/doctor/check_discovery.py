@@ -13,6 +13,7 @@ from launch.client_authentication import public_keys
 from launch.doctor.findings import Finding, Stops, green, red, warning
 from launch.doctor.wire import FAILURE_WORDS, Reply, Wire
 from launch.registrations import Registration
+from launch.transport import is_plain_text
 
 REQUIRED = (
     "authorization_endpoint",
@@ -64,9 +65,15 @@ def judge(reply: Reply, registration: Registration, wire: Wire) -> Iterator[Find
 
 
 def resolved(document: dict[str, Any], name: str, registration: Registration) -> str:
-    """An endpoint as a launch resolves it: absolute, or relative to the FHIR base; "" when it is no text."""
+    """An endpoint as a launch resolves it: absolute, or relative to the FHIR base; "" when it is no plain text, which
+    ``urljoin`` would mend or stumble over."""
     value = document.get(name)
-    return urljoin(registration.issuer + "/", value) if isinstance(value, str) and value else ""
+    if not isinstance(value, str) or not value or not is_plain_text(value):
+        return ""
+    try:
+        return urljoin(registration.issuer + "/", value)
+    except ValueError:
+        return ""
 
 
 def _no_document(reply: Reply) -> Finding:

@@ -4,6 +4,7 @@ nothing is connected to, no token is touched (attack 9)."""
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ from launch.backend_services import Client
 from launch.client_authentication import JwksCache, KeysUnavailableError
 from launch.context import LaunchEvent
 from launch.discovery import Discovery, is_acceptable_address
+from launch.doctor import check_discovery
+from launch.doctor.examination import examine
+from launch.doctor.site import DoctorSite, Listing
+from launch.doctor.wire import Reply, Wire
 from launch.ehr_style import EhrStyles
 from launch.errors import EhrError, EhrUnreachableError, LaunchError, PartnerSystemError, UnknownIssuerError
 from launch.fhir_client import FhirConnection
@@ -34,6 +39,8 @@ from launch.token_endpoint import PartnerClient, register_client
 pytestmark = pytest.mark.rule("attack 9")
 
 # Written as a whole too long for a key or an issuer; as a page of the registered EHR it is merely its own long address.
+# With a host of its own: what has none counts from the FHIR base, or, after two slashes, from https.
+ABSOLUTE = [url for url in MISSPELT if re.search(r"://[^/?#]", url)]
 OWN_LONG_PAGE = {url for url in MISSPELT if url.startswith(GENUINE + "/a")}
 
 
@@ -247,6 +254,64 @@ def test_a_discovery_document_with_a_hostile_endpoint_begins_no_launch(
     # What urljoin takes for a relative address counts from the FHIR base: it stays at the registered EHR.
     assert all(address.startswith("https://ehr.example/") for address in taken)
     assert len(taken) <= 4 * 3
+
+
+@responses.activate
+def test_keys_of_identity_tokens_are_not_fetched_from_a_hostile_address(
+    guard: Guard, registration: Registration
+) -> None:
+    """An EHR's openid-configuration cannot point us inwards for its keys either.
+
+    Break: in ``_endpoint`` leave out ``is_acceptable_address``.
+    """
+    taken = []
+    for url in ABSOLUTE:
+        document = {"issuer": GENUINE, "jwks_uri": url}
+        responses.upsert(responses.GET, GENUINE + "/.well-known/openid-configuration", body=json.dumps(document))
+        try:
+            taken.append(Discovery().jwks_uri(registration, GENUINE))
+        except EhrUnreachableError:
+            continue
+    assert taken == []
+
+
+# --- the doctor ------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_up_of_an_issuer_that_is_not_registered_asks_nobody(guard: Guard, registered: Registrations) -> None:
+    """Whatever is typed at the doctor, only registered EHRs hear of it.
+
+    Break: let ``DoctorSite.named`` compare with ``startswith``.
+    """
+    site = DoctorSite(registered, {}, Listing("Clinic", "555-0123"))
+    for url in ALL:
+        found = examine(site, url)
+        assert [one.id for one in found.findings] == ["allow-list.unknown"]
+        assert found.registration is None
+
+
+@responses.activate
+def test_a_check_up_names_hostile_addresses_and_asks_none_of_them(
+    guard: Guard, registered: Registrations, registration: Registration
+) -> None:
+    """The doctor reads the same hostile answers as a launch, and goes nowhere a launch would not.
+
+    Break: in ``Wire._ask`` leave out ``may_reach``.
+    """
+    wire, unnamed = Wire(registered, registration), []
+    openid = GENUINE + "/.well-known/openid-configuration"
+    assert {wire.get(url).failure for url in MISSPELT} == {"not-allowed"}
+    for url in ABSOLUTE:
+        responses.upsert(responses.GET, openid, body=json.dumps({"issuer": GENUINE, "jwks_uri": url}))
+        ours = {"issuer": GENUINE, "token_endpoint": url, "authorization_endpoint": url, "jwks_uri": url}
+        lights = {
+            one.id: str(one.light)
+            for one in check_discovery.judge(Reply(200, {}, json.dumps(ours).encode()), registration, wire)
+        }
+        if (lights.get("discovery.addresses"), lights.get("identity.keys")) != ("red", "red"):
+            unnamed.append(url)
+    assert unnamed == []
+    assert {str(call.request.url) for call in responses.calls} == {openid}
 
 
 def test_a_style_address_elsewhere_is_not_fetched(guard: Guard, registered: Registrations) -> None:

@@ -195,6 +195,11 @@ def test_config_explain_and_schema_need_no_settings(tmp_path: Path) -> None:
     nowhere = tmp_path / "none.toml"
     told = run(nowhere, "config", "explain", "ehr[0].placement")
     assert (told.exit_code, "never starts" in told.output) == (0, True)
+    assert run(nowhere, "config", "--explain", "ehr[0].placement").output == told.output
+    assert "explain" in run(nowhere, "config").output
+    assert run(nowhere, "config", "--explain", "mode", "check").exit_code == 2
+    for words in (["explain", "ehr.plcement"], ["--explain", "ehr.plcement"]):
+        assert run(nowhere, "config", *words).exit_code == 2
     unknown = run(nowhere, "config", "explain", "ehr.plcement")
     assert (unknown.exit_code, "ehr.placement" in unknown.output) == (2, True)
     assert json.loads(run(nowhere, "config", "schema").output)["additionalProperties"] is False

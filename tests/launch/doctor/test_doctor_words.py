@@ -183,7 +183,7 @@ def test_no_secret_is_ever_printed(clinic: Any, tmp_path: Path, caplog: pytest.L
     """A shared secret, private keys and test tokens: in no report, text or JSON, no log line at DEBUG and no proof,
     whether the tokens are good, refused, or the EHR does not answer.
 
-    Breaks when ``Registration`` shows ``client_secret``, or ``run_probe`` quotes a token."""
+    Break: in ``_Probe.require_working_tokens`` quote ``token`` in place of ``who``."""
     caplog.set_level(logging.DEBUG)
     secret = "canary-client-secret-0f1e"
     config = tmp_path / "config.toml"
