@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import CodeIDToken
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -110,10 +112,17 @@ class TokenClient:
         """The authorization request. ``members``: aud, launch, nonce. A form where the EHR or its registration says so:
         an address has a length limit, and stands in histories and logs."""
         endpoint = configuration.authorization_endpoint
-        with self._session(registration, configuration.token_endpoint) as session:
-            url, _ = session.create_authorization_url(
-                endpoint, state=state, code_verifier=verifier, scope=scope, **members
-            )
+        url = prepare_grant_uri(
+            endpoint,
+            registration.client_id,
+            "code",
+            redirect_uri=self._redirect_uri,
+            scope=scope,
+            state=state,
+            code_challenge=create_s256_code_challenge(verifier),
+            code_challenge_method="S256",
+            **members,
+        )
         own = len(_query(endpoint))  # an endpoint may carry a query of its own, which stays in its address
         wanted = registration.authorize_method
         uses_post = wanted == "post" or (wanted == "auto" and configuration.takes_posts)
@@ -175,7 +184,6 @@ class TokenClient:
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
             redirect_uri=self._redirect_uri,
-            code_challenge_method="S256",
             default_timeout=TOKEN_TIMEOUT_SECONDS,
         )
         session.register_client_auth_method(SmartPrivateKeyJWT(token_endpoint))
