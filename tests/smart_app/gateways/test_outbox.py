@@ -36,11 +36,11 @@ while empty < 20:
 
 
 def queue(world, partner_id: str = "harbor", kind: str = "referral", times: int = 1) -> str:
-    """A case with ``times`` jobs, without the cost of a whole referral."""
-    with world.door.open_for(world.clinician(), world.now) as work:
-        case_id = work.open_case(CaseKind.REFERRAL, patient=world.patient, partner_id=partner_id)
-        for number in range(times):
-            work.outbox.add(kind=kind, case_id=case_id, reference=f"Task/{case_id[:8]}-{number}", partner_id=partner_id)
+    """``times`` cases with one job each, without the cost of a whole referral. The last one's id."""
+    for _ in range(times):
+        with world.door.open_for(world.clinician(), world.now) as work:
+            case_id = work.open_case(CaseKind.REFERRAL, patient=world.patient, partner_id=partner_id)
+            work.outbox.add(kind=kind, case_id=case_id, reference=f"Task/{case_id[:8]}", partner_id=partner_id)
     return case_id
 
 
