@@ -8,12 +8,22 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 
 @lru_cache(maxsize=256)
 def insert_into(table: Table) -> Insert:
     """An insert of whatever columns are given when it is run."""
     return insert(table)
+
+
+@lru_cache(maxsize=64)
+def upsert_into(table: Table, dialect: str, replaced: tuple[str, ...]) -> Insert:
+    """An insert of whatever columns are given, or, where the key is taken, a change of the ``replaced`` columns. In one
+    statement: with two, somebody else's insert fits in between. ``dialect`` is "postgresql" or "sqlite"."""
+    made = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    values = {name: made.excluded[name] for name in replaced}
+    return made.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
 
 
 @lru_cache(maxsize=256)

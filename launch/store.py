@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from launch.statements import bound, delete_where, insert_into, select_where, update_where
+from launch.statements import bound, delete_where, insert_into, select_where, update_where, upsert_into
 
 metadata = MetaData()
 
@@ -405,11 +405,12 @@ class LaunchStore:
     # --- notes
 
     def put_note(self, launch_id: str, key: str, value: Any) -> None:
-        """Remember one JSON value of a live launch."""
+        """Remember one JSON value of a live launch; of many at once one value stands. ``IntegrityError`` when the
+        launch is over."""
         sealed = self._seal("note", f"{launch_id}|{key}", {"value": value})
+        row = {"tenant_id": self._tenant_id, "launch_id": launch_id, "note_key": key, "sealed": sealed}
         with self._engine.begin() as connection:
-            if self._update(connection, launch_note, {"launch_id": launch_id, "note_key": key}, sealed=sealed) == 0:
-                self._insert(connection, launch_note, launch_id=launch_id, note_key=key, sealed=sealed)
+            connection.execute(upsert_into(launch_note, connection.dialect.name, ("sealed",)), row)
 
     def claim_note(self, launch_id: str, key: str) -> bool:
         """Leave an empty note under ``key``; False when there is one already. One of many at once gets True.
