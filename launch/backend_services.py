@@ -1,4 +1,4 @@
-"""We as client of a partner's system: an access token of our own, then one POST of bytes (SMART Backend Services).
+"""We as client of a partner's system: an access token of our own, then one write of bytes (SMART Backend Services).
 
 The registered addresses are the only ones connected to: no redirect is followed, a partner whose discovery document
 names another token endpoint than the registered one gets nothing, and the token goes to its FHIR address alone. Every
@@ -7,6 +7,7 @@ answer is limited in time and size. What went wrong is told by ``PartnerSystemEr
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import threading
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import requests
 
@@ -33,7 +35,7 @@ TOKEN_MARGIN_SECONDS: Final = 30.0
 DEFAULT_TOKEN_SECONDS: Final = 60.0  # an absent expires_in is a short life
 MAX_RETRY_AFTER_SECONDS: Final = 86_400
 # Sending the same bytes again cannot help. 404 is not here: a partner's server that forgot its path is an outage.
-PERMANENT: Final = frozenset({400, 405, 410, 413, 415, 422})
+PERMANENT: Final = frozenset({400, 405, 410, 412, 413, 415, 422})
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class _Connection:
 
 
 class Client:
-    """Posts to partners' FHIR systems with our ``private_key_jwt``. One per process; safe between threads."""
+    """Writes to partners' FHIR systems with our ``private_key_jwt``. One per process; safe between threads."""
 
     def __init__(self, keys: KeyRing, *, allows_loopback_http: bool = False, alg: str = "ES384") -> None:
         self._keys = keys
@@ -74,29 +76,61 @@ class Client:
         scope: str,
         body: bytes | Callable[[], bytes],
         path: str = "",
+        last_look: Callable[[], None] | None = None,
     ) -> PartnerAnswer:
         """POST ``body`` to ``<fhir_address>/<path>``; one fresh token and one more try after a 401.
 
-        A callable ``body`` is asked after the token is there, right before each POST: what may have changed meanwhile
-        is looked at last. What it raises comes out unchanged. Raises ``PartnerSystemError`` for everything but a 2xx
-        answer.
+        A callable ``body`` is asked after the token is there, right before each POST connects. ``last_look`` is called
+        on the open connection, right before the first byte of the body is written: connecting may have taken long.
+        What either raises comes out unchanged, and nothing of the body has left then. Raises ``PartnerSystemError``
+        for everything but a 2xx answer.
         """
+        return self._call("POST", fhir_address, token_endpoint, client_id, scope, path, body, last_look)
+
+    def put(
+        self,
+        *,
+        fhir_address: str,
+        token_endpoint: str,
+        client_id: str,
+        scope: str,
+        path: str,
+        identifier: str,
+        body: bytes | Callable[[], bytes],
+        last_look: Callable[[], None] | None = None,
+    ) -> PartnerAnswer:
+        """Conditional update: PUT ``body`` to the one resource of type ``path`` that has ``identifier``, written
+        "<system>|<value>". Everything else as in ``post``."""
+        where = f"{path}?identifier={quote(identifier, safe='')}"
+        return self._call("PUT", fhir_address, token_endpoint, client_id, scope, where, body, last_look)
+
+    def _call(
+        self,
+        method: str,
+        fhir_address: str,
+        token_endpoint: str,
+        client_id: str,
+        scope: str,
+        path: str,
+        body: bytes | Callable[[], bytes],
+        last_look: Callable[[], None] | None,
+    ) -> PartnerAnswer:
         base = fhir_address.rstrip("/")
         for address in (base, token_endpoint):
             if not self._rules.allow_url(address):
                 raise PartnerSystemError("address-not-allowed", is_permanent=True)
-        if path and not re.fullmatch(r"[A-Za-z]+(/[A-Za-z0-9\-.]{1,64})?", path):
-            raise ValueError("path is a resource type, or a type and an id")
+        if path and not re.fullmatch(r"[A-Za-z]+(/[A-Za-z0-9\-.]{1,64}|\?identifier=[A-Za-z0-9\-._~%]{1,500})?", path):
+            raise ValueError("path is a resource type, a type and an id, or a type and an identifier")
         url = f"{base}/{path}" if path else base
         connection = self._connection(base, token_endpoint, client_id, scope)
         token = self._token(connection, base, token_endpoint, client_id, scope)
-        answer = self._send(url, body() if callable(body) else body, token)
+        answer = self._send(method, url, body, last_look, token)
         if answer.status_code == 401:
             with connection.lock:
                 connection.access_token = ""
             token = self._token(connection, base, token_endpoint, client_id, scope)
-            answer = self._send(url, body() if callable(body) else body, token)
-        return _judged(answer)
+            answer = self._send(method, url, body, last_look, token)
+        return _judged(method.lower(), answer)
 
     def _connection(self, *key: str) -> _Connection:
         with self._lock:
@@ -107,14 +141,23 @@ class Client:
         hold(session, self._rules)
         return session
 
-    def _send(self, url: str, body: bytes, token: str) -> requests.Response:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        body: bytes | Callable[[], bytes],
+        last_look: Callable[[], None] | None,
+        token: str,
+    ) -> requests.Response:
+        content = body() if callable(body) else body
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/fhir+json",
             "Accept": "application/fhir+json",
         }
         with self._session() as session:
-            return _bounded(session, "POST", url, MAX_ANSWER_BYTES, data=body, headers=headers)
+            data = content if last_look is None else _LookedAtLast(content, last_look)
+            return _bounded(session, method, url, MAX_ANSWER_BYTES, data=data, headers=headers)
 
     def _token(self, connection: _Connection, base: str, token_endpoint: str, client_id: str, scope: str) -> str:
         with connection.lock:
@@ -175,6 +218,18 @@ class Client:
         return dict(token)
 
 
+class _LookedAtLast(io.BytesIO):
+    """A body that asks ``last_look`` whenever the connection, open by then, comes for its bytes."""
+
+    def __init__(self, content: bytes, last_look: Callable[[], None]) -> None:
+        super().__init__(content)
+        self._last_look = last_look
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._last_look()
+        return super().read(size)
+
+
 def _bounded(session: requests.Session, method: str, url: str, limit: int, **kwargs: Any) -> requests.Response:
     """One request without redirect, its whole body read within the limits. Raises ``PartnerSystemError``."""
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -194,12 +249,12 @@ def _bounded(session: requests.Session, method: str, url: str, limit: int, **kwa
     return answer
 
 
-def _judged(answer: requests.Response) -> PartnerAnswer:
+def _judged(step: str, answer: requests.Response) -> PartnerAnswer:
     status = answer.status_code
     if 200 <= status < 300:
         return PartnerAnswer(status, answer.content, answer.headers.get("Location"))
     is_permanent = status in PERMANENT or (status == 409 and not _is_still_in_flight(answer.content))
-    raise _refusal("post", answer, is_permanent=is_permanent)
+    raise _refusal(step, answer, is_permanent=is_permanent)
 
 
 def _is_still_in_flight(body: bytes) -> bool:

@@ -287,6 +287,9 @@ def create_worker(settings: Settings) -> Worker:
         now=now,
     )
     jobs = SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now)
+    # What the first send would otherwise wait for, between the release and the bytes.
+    r4.load()
+    validation.load()
     return Worker(jobs, sender, now=now, watch=watch.look)
 
 

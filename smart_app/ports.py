@@ -175,8 +175,8 @@ class Outbox(Protocol):
 
     def state_of(self, case_id: str) -> str | None:
         """How far the case's send got, a transport fact of ours: "queued", "trying" (it failed at least once),
-        "delivered", "stopped", "recalled" (stopped when the program may have had it already) or "failed". None: nothing
-        was queued, or the requester may not see the case."""
+        "delivered", "stopped", "recalled" (stopped when the program may have had it already), "told" (then their system
+        was told) or "failed". None: nothing was queued, or the requester may not see the case."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,15 @@ class JobStore(Protocol):
         """Keep a slow send's lease. False when it is lost: another worker may have it."""
 
     def complete(self, job: Job, *, outcome: str) -> bool: ...
-    def retry(self, job: Job, *, delay_seconds: float, error_code: str) -> bool: ...
+    def retry(
+        self,
+        job: Job,
+        *,
+        delay_seconds: float,
+        error_code: str,
+        is_partner_down: bool = False,
+        retry_after_seconds: int | None = None,
+    ) -> bool: ...
     def give_up(self, job: Job, *, error_code: str) -> bool: ...
 
 
@@ -214,11 +222,13 @@ class SendResult(StrEnum):
 
 @dataclass(frozen=True)
 class SendOutcome:
-    """``retry_after_seconds`` only where the partner said so; ``error_code`` is a short constant, never a body."""
+    """``retry_after_seconds`` only where the partner said so; ``error_code`` is a short constant, never a body.
+    ``is_partner_down``: the reason lies with the partner's system, so its other messages need not try either."""
 
     result: SendResult
     error_code: str = ""
     retry_after_seconds: int | None = None
+    is_partner_down: bool = False
 
 
 class Sender(Protocol):

@@ -1,6 +1,7 @@
 """The sandbox program as a server: it checks who the clinic is to the letter, then takes a referral once.
 
 ``POST /fhir`` keeps the bytes as they came. The same Bundle.identifier and Task.identifier again is the same item.
+``PUT /fhir/Task?identifier=…`` takes one back: its status becomes "cancelled", nothing else is read.
 """
 
 from __future__ import annotations
@@ -98,6 +99,13 @@ def blueprint(program: Program) -> Blueprint:
     def receive() -> Response:
         try:
             return take(program)
+        except RefusedError as refused:
+            return outcome(refused)
+
+    @machine.put("/fhir/Task")
+    def take_back() -> Response:
+        try:
+            return closed(program)
         except RefusedError as refused:
             return outcome(refused)
 
@@ -205,15 +213,7 @@ def granted_scope(asked: str) -> str:
 
 def take(program: Program) -> Response:
     """Check, keep once, answer. A repeat gets the same bytes as the first time."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    scopes = program.store.scopes_of(token) if scheme.lower() == "bearer" else None
-    if scopes is None:
-        raise RefusedError(401, "login", "a live access token is needed")
-    raw = request.get_data()
-    if len(raw) > MAX_BODY_BYTES:
-        raise RefusedError(413, "too-long", "the body is larger than 1 MB")
-    if request.mimetype != FHIR_JSON:
-        raise RefusedError(415, "not-supported", "send application/fhir+json")
+    scopes, raw = sent(program)
     bundle = parsed(raw)
     parts = parts_of(bundle)
     for kind in parts:
@@ -232,6 +232,37 @@ def take(program: Program) -> Response:
     if kept is None:
         raise RefusedError(409, "conflict", "one of the identifiers came before with another item")
     return Response(kept[0], status=200, mimetype=FHIR_JSON)
+
+
+def sent(program: Program) -> tuple[frozenset[str], bytes]:
+    """Scopes of the live token that a request came with, and its body."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scopes = program.store.scopes_of(token) if scheme.lower() == "bearer" else None
+    if scopes is None:
+        raise RefusedError(401, "login", "a live access token is needed")
+    raw = request.get_data()
+    if len(raw) > MAX_BODY_BYTES:
+        raise RefusedError(413, "too-long", "the body is larger than 1 MB")
+    if request.mimetype != FHIR_JSON:
+        raise RefusedError(415, "not-supported", "send application/fhir+json")
+    return scopes, raw
+
+
+def closed(program: Program) -> Response:
+    """The clinic takes an item back, by a conditional update of its Task. Twice is once."""
+    scopes, raw = sent(program)
+    if not any(scope.startswith("system/Task.") and "u" in scope.split(".")[1] for scope in scopes):
+        raise RefusedError(403, "forbidden", "the token's scope does not cover a change")
+    try:
+        task = json.loads(raw)
+        identifier = _identifier(task["identifier"][0])
+        kind = (task["resourceType"], task["status"])
+    except (ValueError, RecursionError, TypeError, KeyError, IndexError) as error:
+        raise RefusedError(422, "structure", "a Task with its identifier and status is expected") from error
+    if kind != ("Task", "cancelled") or request.args.to_dict(flat=False) != {"identifier": [identifier]}:
+        raise RefusedError(422, "business-rule", "only a cancelled Task, named by its identifier, is taken")
+    program.store.close(identifier)  # of an item that never arrived there is nothing to close, and that is fine
+    return Response(raw, status=200, mimetype=FHIR_JSON)
 
 
 def parsed(raw: bytes) -> Payload:

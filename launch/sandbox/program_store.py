@@ -80,6 +80,10 @@ class ProgramStore:
             )
             return bytes(known[0]["answer"]), False
 
+    def close(self, task_identifier: str) -> None:
+        """The clinic took it back."""
+        self.run("UPDATE item SET status='cancelled' WHERE task_identifier=?", task_identifier)
+
     def items(self) -> Sequence[sqlite3.Row]:
         """Everything received, newest first."""
         return self.all("SELECT * FROM item ORDER BY received_at DESC")

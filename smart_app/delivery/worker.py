@@ -97,7 +97,13 @@ class Worker:
                 is_ours = self._jobs.give_up(job, error_code=outcome.error_code)
             else:
                 wait = delay_seconds(job.attempts, outcome.retry_after_seconds)
-                is_ours = self._jobs.retry(job, delay_seconds=wait, error_code=outcome.error_code)
+                is_ours = self._jobs.retry(
+                    job,
+                    delay_seconds=wait,
+                    error_code=outcome.error_code,
+                    is_partner_down=outcome.is_partner_down,
+                    retry_after_seconds=outcome.retry_after_seconds,
+                )
         except Exception as error:
             LOG.error("delivery-not-written-down", error=type(error).__name__)  # the lease runs out, it is sent again
             return

@@ -94,6 +94,11 @@ class AuditLog:
         moved = {"tenant": self._cipher.tenant_id, "new_position": head.position, "new_hash": head.row_hash}
         connection.execute(_MOVE, moved)
 
+    def hold(self, connection: Connection) -> None:
+        """Lock the chain's head now, so that what is read after this is what was committed before its next row:
+        PostgreSQL would else read first, wait here behind somebody's commit, and go on with what was true before."""
+        self._locked_head(connection)
+
     def _locked_head(self, connection: Connection) -> Anchor:
         tenant = {"tenant": self._cipher.tenant_id}
         row = connection.execute(_HEAD, tenant).one_or_none()

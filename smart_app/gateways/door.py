@@ -8,7 +8,7 @@ send is no read, so it may only release what its own job names, and only while t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,6 +96,16 @@ class Parcel:
     consent: Payload
     service_request: Payload
     task: Payload
+    versions: frozenset[str]  # "Type/<id>/_history/<version>" of what is sent and of the release
+
+
+@dataclass(frozen=True)
+class Recall:
+    """The one thing a program is told when its referral was taken back, and the crossing that was announced."""
+
+    crossing: Crossing
+    partner_id: str
+    task: Payload
 
 
 @dataclass
@@ -106,9 +116,18 @@ class _Releasable:
     partner_id: str | None = None
     consent_reference: str | None = None
     heads: dict[str, Head] = field(default_factory=dict)
+    all_heads: dict[str, Head] = field(default_factory=dict)
     contents: dict[str, Payload] = field(default_factory=dict)
     rule: str = "absent"
     incident: str | None = None
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """What would be sent now, and under which release: empty when nothing would."""
+        if self.consent_reference is None:
+            return frozenset()
+        heads = [*self.heads.values(), self.all_heads[self.consent_reference]]
+        return frozenset(f"{head.reference}/_history/{head.version}" for head in heads)
 
 
 class VaultDoor:
@@ -270,11 +289,14 @@ class VaultDoor:
         """What ``job`` may send at this moment, announced in the log as a disclosure under its consent (R9, R11).
         None when the release does not cover it now, or the job is no longer this worker's. Call ``end_crossing``."""
         with self._engine.begin() as connection:
+            self._log.hold(connection)
             found = self._releasable(connection, job, now)
             if found.consent_reference is None or found.partner_id is None:
                 self._note_not_released(connection, job, found, now)
                 return None
-            crossing = Crossing(str(uuid.uuid4()), self._disclosure(job, found, now))
+            disclosed = {"consents": [found.consent_reference], "is_disclosure": True}
+            sent = self._sending(job, found.partner_id, found.heads.values(), now, action="release")
+            crossing = Crossing(str(uuid.uuid4()), sent | disclosed)
             self._append_intended(connection, [crossing], now)
         contents = found.contents
         task = contents[job.reference]
@@ -285,10 +307,51 @@ class VaultDoor:
             consent=contents[found.consent_reference],
             service_request=contents[task["focus"]["reference"]],
             task=task,
+            versions=found.versions,
         )
+
+    def is_still_released(self, job: Job, parcel: Parcel, now: datetime) -> bool:
+        """Would ``release`` give this very parcel now? Reads only, announces nothing, waits for nobody who writes."""
+        with self._engine.execution_options(is_read_only=True).begin() as connection:
+            return self._releasable(connection, job, now).versions == parcel.versions
+
+    def recall(self, job: Job, now: datetime) -> Recall | None:
+        """What a program is told of a referral that was taken back: its own Task, cancelled. Needs no release, since
+        it says nothing new about a person; announced in the log. None when the Task is not cancelled, or the job is
+        no longer this worker's. Call ``end_crossing``."""
+        with self._engine.begin() as connection:
+            self._log.hold(connection)
+            found = self._opened(connection, job)
+            task = found.contents.get(job.reference)
+            if task is None or found.partner_id is None or task["status"] != "cancelled":
+                self._note_not_released(connection, job, found, now)
+                return None
+            heads = [found.all_heads[job.reference]]
+            crossing = Crossing(str(uuid.uuid4()), self._sending(job, found.partner_id, heads, now, action="recall"))
+            self._append_intended(connection, [crossing], now)
+        return Recall(crossing, found.partner_id, task)
 
     def _releasable(self, connection: Connection, job: Job, now: datetime) -> _Releasable:
         """The job's own rows, and the release that covers all of them now, if there is one."""
+        found = self._opened(connection, job)
+        if found.rule != "R9":
+            return found
+        try:
+            task = found.contents[job.reference]
+            items = [found.all_heads[ref] for ref in (job.reference, task["focus"]["reference"], task["for"]["reference"])]
+        except KeyError:
+            found.rule, found.incident = "R5", job.reference
+            return found
+        if task["status"] != "requested":  # taken back, or answered already: there is nothing to ask any more
+            return found
+        found.heads = {head.reference: head for head in items}
+        consents = [payload for payload in found.contents.values() if payload["resourceType"] == "Consent"]
+        partner = f"Organization/{found.partner_id}"
+        found.consent_reference = self._register.release_of(consents, partner, items, found.all_heads.values(), now)
+        return found
+
+    def _opened(self, connection: Connection, job: Job) -> _Releasable:
+        """All rows of the job's case, opened; nothing when the job is not this worker's or a row cannot be trusted."""
         vault = Vault(connection, self._cipher)
         found = _Releasable(case=vault.case(job.case_id))
         if found.case is None or not outbox.is_held(connection, self._cipher.tenant_id, job):
@@ -302,35 +365,26 @@ class VaultDoor:
             found.partner_id = vault.details(found.case)["partner"]
             opened = vault.contents(list(heads.values()), {job.case_id: found.case})
             found.contents = {reference: content.payload for reference, content in opened.items()}
-            task = found.contents[job.reference]
-            items = [heads[job.reference], heads[task["focus"]["reference"]], heads[task["for"]["reference"]]]
         except (TamperedError, KeyError):
             found.rule, found.incident = "R5", job.reference
             return found
-        found.rule = "R9"
-        if task["status"] != "requested":  # taken back, or answered already: there is nothing to ask any more
-            return found
-        found.heads = {head.reference: head for head in items}
-        consents = [payload for payload in found.contents.values() if payload["resourceType"] == "Consent"]
-        partner = f"Organization/{found.partner_id}"
-        found.consent_reference = self._register.release_of(consents, partner, items, heads.values(), now)
+        found.rule, found.all_heads = "R9", heads
         return found
 
-    def _disclosure(self, job: Job, found: _Releasable, now: datetime) -> dict[str, Any]:
+    def _sending(
+        self, job: Job, partner_id: str, heads: Iterable[Head], now: datetime, *, action: str
+    ) -> dict[str, Any]:
         return {
             "at": now.isoformat(),
             "who": SYSTEM_DELIVERY,
             "purpose": access.Purpose.COC.value,
             "system": "partner",
-            "action": "release",
+            "action": action,
             "kind": job.kind,
             "case": job.case_id,
-            "partner": found.partner_id,
-            "consents": [found.consent_reference],
-            "is_disclosure": True,
+            "partner": partner_id,
             "entities": [
-                {"what": f"{head.reference}/_history/{head.version}", "labels": head.labels}
-                for head in found.heads.values()
+                {"what": f"{head.reference}/_history/{head.version}", "labels": head.labels} for head in heads
             ],
         }
 

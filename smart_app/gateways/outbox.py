@@ -1,7 +1,8 @@
 """Durable outbound work on the database's row locks: lease and fence (design: stack.md section 2).
 
 A row is written in the commit of the resource it sends. A worker claims it with a lease; whoever lost the lease
-changes nothing any more. Rows hold opaque ids, a lane (keyed digest of the partner) and exact times only while they
+changes nothing any more. Of one case only the oldest open row is sent, and a cancel inherits the lease of the send it
+stops: the program never hears "cancelled" before that send has ended. Rows hold opaque ids, a lane (keyed digest of the partner) and exact times only while they
 are open; a finished row is emptied. All times are the database's clock.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, or_, select, update
 
-from smart_app.gateways import alerts
+from smart_app.gateways import alerts, lanes
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.engine import database_now, empty_wal, insert_or_add
 from smart_app.gateways.facts import UnitFacts
@@ -24,8 +25,8 @@ from smart_app.gateways.tables import delivery, delivery_head, vault_case
 from smart_app.ports import Job
 
 KINDS = ("referral", "cancel")
-LANE_LIMIT = 2  # sends at one time to one partner: a slow one does not take all workers
 DELAYED_AFTER_ATTEMPTS = 10  # about an hour of back-off; then a person is told
+RECALL_ATTEMPTS = 3  # a program that cannot be told within seconds that an item is taken back is called by a person
 EMPTY = {
     "lane": None,
     "case_id": None,
@@ -48,6 +49,15 @@ class DeadLetter:
     error_code: str
 
 
+@dataclass(frozen=True)
+class _Stopped:
+    """What a cancel found waiting. The lease is of a send that is under way, if there is one."""
+
+    may_have_arrived: bool
+    lease_owner: str | None = None
+    lease_until: float | None = None
+
+
 class UnitOutbox:
     """Queues work inside one transaction. Implements ``ports.Outbox``; ``may_see`` is the door's word on a case."""
 
@@ -64,7 +74,8 @@ class UnitOutbox:
         have got something already."""
         if kind not in KINDS:
             raise ValueError("kind is referral or cancel")
-        if kind == "cancel" and not self._stop_what_waits(case_id):
+        stopped = self._stop_what_waits(case_id) if kind == "cancel" else _Stopped(may_have_arrived=True)
+        if not stopped.may_have_arrived:
             return
         tenant_id = self._cipher.tenant_id
         insert_or_add(self._connection, delivery_head, {"tenant_id": tenant_id, "last_change": 1}, column="last_change")
@@ -83,6 +94,8 @@ class UnitOutbox:
                 case_id=case_id,
                 reference=reference,
                 due_at=database_now(),
+                lease_owner=stopped.lease_owner,
+                lease_until=stopped.lease_until,
             )
         )
         if kind == "referral":
@@ -98,12 +111,15 @@ class UnitOutbox:
         state: str | None = self._connection.execute(statement).scalar_one()
         return state
 
-    def _stop_what_waits(self, case_id: str) -> bool:
-        """Empty the open rows of a case. True when the partner may have received something before."""
+    def _stop_what_waits(self, case_id: str) -> _Stopped:
+        """Empty the open rows of a case."""
         of_case = (delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.case_id == case_id)
-        attempts = self._connection.execute(
-            select(func.max(delivery.c.attempts)).where(*of_case, delivery.c.state == "open")
-        ).scalar()
+        waiting = self._connection.execute(
+            select(delivery.c.attempts, delivery.c.lease_owner, delivery.c.lease_until)
+            .where(*of_case, delivery.c.state == "open")
+            .order_by(delivery.c.lease_until.is_(None), delivery.c.lease_until.desc())
+            .with_for_update()
+        ).all()
         transport = self._connection.execute(
             select(vault_case.c.transport).where(
                 vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id
@@ -112,11 +128,12 @@ class UnitOutbox:
         self._connection.execute(
             update(delivery).where(*of_case, delivery.c.state == "open").values(state="done", **EMPTY)
         )
-        may_have_arrived = transport in ("delivered", "recalled") or bool(attempts)
+        may_have_arrived = transport in ("delivered", "recalled") or any(row.attempts for row in waiting)
         if transport is not None:
             state = "recalled" if may_have_arrived else "stopped"
             _set_transport(self._connection, self._cipher.tenant_id, case_id, state)
-        return may_have_arrived
+        last = waiting[0] if waiting else None
+        return _Stopped(may_have_arrived, last and last.lease_owner, last and last.lease_until)
 
 
 class SqlJobStore:
@@ -131,32 +148,50 @@ class SqlJobStore:
 
     def claim(self, *, limit: int, lease_seconds: int) -> list[Job]:
         """Take up to ``limit`` due jobs, oldest first, few per partner. Idle: the write-ahead log is emptied."""
-        lease = str(uuid.uuid4())
         with self._engine.begin() as connection:
             changes = self._due(connection, limit)
-            jobs = [self._leased(connection, change, lease, lease_seconds) for change in changes]
+            jobs = [self._leased(connection, change, lease_seconds) for change in changes]
         if not jobs and self._has_emptied.is_set():
             self._has_emptied.clear()
             empty_wal(self._engine)
         return jobs
 
     def renew(self, job: Job, *, lease_seconds: int) -> bool:
-        """Move the lease on. False when it is lost."""
+        """Move the lease on, that of a cancel which waits for this send too. False when it is lost."""
+        leased = update(delivery).where(
+            delivery.c.tenant_id == self._cipher.tenant_id,
+            delivery.c.state == "open",
+            delivery.c.lease_owner == job.lease,
+        )
         with self._engine.begin() as connection:
-            return _changed(connection, self._held(job).values(lease_until=database_now() + lease_seconds))
+            return _changed(connection, leased.values(lease_until=database_now() + lease_seconds))
 
     def complete(self, job: Job, *, outcome: str) -> bool:
         """Empty the row. ``outcome`` is "delivered" or "not-released". False when the lease is lost."""
-        transport = "delivered" if outcome == "delivered" else "stopped"
+        has_left = outcome == "delivered"
         with self._engine.begin() as connection:
+            lane = self._lane_of(connection, job)
             if not _changed(connection, self._held(job).values(state="done", **EMPTY)):
+                self._let_cancel_go(connection, job, has_left=has_left)
                 return False
-            self._note(connection, job, transport, outcome)
+            if has_left:
+                lanes.note_answer(connection, self._cipher.tenant_id, lane)
+            self._note(connection, job, "delivered" if has_left else "stopped", outcome)
         self._has_emptied.set()
         return True
 
-    def retry(self, job: Job, *, delay_seconds: float, error_code: str) -> bool:
-        """Let the job wait. After about an hour of tries a person is told."""
+    def retry(
+        self,
+        job: Job,
+        *,
+        delay_seconds: float,
+        error_code: str,
+        is_partner_down: bool = False,
+        retry_after_seconds: int | None = None,
+    ) -> bool:
+        """Let the job wait. After about an hour of tries a person is told; of a cancel, after seconds.
+
+        ``is_partner_down``: all that waits for this partner may wait with it (see ``lanes``)."""
         values = {
             "due_at": database_now() + delay_seconds,
             "lease_until": None,
@@ -164,12 +199,18 @@ class SqlJobStore:
             "last_error_code": error_code[:40],
         }
         with self._engine.begin() as connection:
+            lane = self._lane_of(connection, job)
             if not _changed(connection, self._held(job).values(**values)):
+                self._let_cancel_go(connection, job, has_left=True)  # nobody knows: the answer may have been lost
                 return False
+            if is_partner_down:
+                lanes.note_failure(connection, self._cipher.tenant_id, lane, retry_after_seconds)
             if job.kind == "referral":
                 _set_transport(connection, self._cipher.tenant_id, job.case_id, "trying")
-            if job.attempts == DELAYED_AFTER_ATTEMPTS:
-                self._tell(connection, "delivery-delayed", job)
+                if job.attempts == DELAYED_AFTER_ATTEMPTS:
+                    self._tell(connection, "delivery-delayed", job)
+            elif job.attempts == RECALL_ATTEMPTS:
+                self._tell(connection, "recall-by-phone", job)
             return True
 
     def give_up(self, job: Job, *, error_code: str) -> bool:
@@ -178,9 +219,13 @@ class SqlJobStore:
         with self._engine.begin() as connection:
             values = self._held(job).values(state="dead", last_error_code=error_code[:40], **kept)
             if not _changed(connection, values):
+                self._let_cancel_go(connection, job, has_left=True)
                 return False
             self._note(connection, job, "failed", "gave-up")
-            self._tell(connection, "recall-by-phone" if job.kind == "cancel" else "delivery-failed", job)
+            if job.kind == "referral":
+                self._tell(connection, "delivery-failed", job)
+            elif job.attempts <= RECALL_ATTEMPTS:  # later somebody was told already
+                self._tell(connection, "recall-by-phone", job)
         self._has_emptied.set()
         return True
 
@@ -203,24 +248,33 @@ class SqlJobStore:
             delivery.c.due_at <= now,
             or_(delivery.c.lease_until.is_(None), delivery.c.lease_until <= now),
         )
-        busy = (
-            select(delivery.c.lane, func.count().label("sends"))
+        before = delivery.alias()
+        is_first = ~(
+            select(1)
             .where(
-                delivery.c.tenant_id == self._cipher.tenant_id,
-                delivery.c.state == "open",
-                delivery.c.lease_until > now,
+                before.c.tenant_id == delivery.c.tenant_id,
+                before.c.case_id == delivery.c.case_id,
+                before.c.state == "open",
+                before.c.change < delivery.c.change,
             )
-            .group_by(delivery.c.lane)
-            .subquery()
+            .correlate(delivery)
+            .exists()
         )
+        is_not_paused, sends_allowed = lanes.may_send(delivery.c.lane)
+        free = (*free, is_first, is_not_paused)
+        busy = lanes.busy_sends(self._cipher.tenant_id)
         turn = func.row_number().over(partition_by=delivery.c.lane, order_by=delivery.c.change)
         in_turn = (
-            select(delivery.c.change, turn.label("turn"), func.coalesce(busy.c.sends, 0).label("sends"))
+            select(
+                delivery.c.change,
+                (turn + func.coalesce(busy.c.sends, 0)).label("place"),
+                sends_allowed.label("places"),
+            )
             .outerjoin(busy, busy.c.lane == delivery.c.lane)
             .where(*free)
             .subquery()
         )
-        allowed = select(in_turn.c.change).where(in_turn.c.turn + in_turn.c.sends <= LANE_LIMIT)
+        allowed = select(in_turn.c.change).where(in_turn.c.place <= in_turn.c.places)
         statement = (
             select(delivery.c.change)
             .where(*free, delivery.c.change.in_(allowed))
@@ -230,7 +284,8 @@ class SqlJobStore:
         )
         return list(connection.execute(statement).scalars())
 
-    def _leased(self, connection: Connection, change: int, lease: str, lease_seconds: int) -> Job:
+    def _leased(self, connection: Connection, change: int, lease_seconds: int) -> Job:
+        lease = str(uuid.uuid4())
         where = (delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.change == change)
         row = connection.execute(
             update(delivery)
@@ -249,9 +304,40 @@ class SqlJobStore:
             delivery.c.lease_owner == job.lease,
         )
 
+    def _lane_of(self, connection: Connection, job: Job) -> bytes | None:
+        statement = select(delivery.c.lane).where(
+            delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.change == job.change
+        )
+        lane: bytes | None = connection.execute(statement).scalar()
+        return lane
+
+    def _let_cancel_go(self, connection: Connection, job: Job, *, has_left: bool) -> None:
+        """The send that a cancel stopped has ended: the cancel may be sent now. If that was the first try and nothing
+        left, nobody needs to be told."""
+        waits = update(delivery).where(
+            delivery.c.tenant_id == self._cipher.tenant_id,
+            delivery.c.kind == "cancel",
+            delivery.c.state == "open",
+            delivery.c.lease_owner == job.lease,
+        )
+        if has_left or job.attempts > 1:
+            connection.execute(waits.values(lease_owner=None, lease_until=None))
+        elif connection.execute(waits.values(state="done", **EMPTY)).rowcount:
+            self._end_case(connection, job.case_id, "stopped")
+
+    def _end_case(self, connection: Connection, case_id: str, transport: str) -> None:
+        """A referral that was taken back, and about which nobody has to be told any more."""
+        connection.execute(
+            update(vault_case)
+            .where(vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id)
+            .values(transport=transport, is_open=False)
+        )
+
     def _note(self, connection: Connection, job: Job, transport: str, outcome: str) -> None:
         if job.kind == "referral":
             _set_transport(connection, self._cipher.tenant_id, job.case_id, transport)
+        elif outcome == "delivered":
+            self._end_case(connection, job.case_id, "told")
         facts = UnitFacts(connection, tenant_id=self._cipher.tenant_id, site_id=self._site_id, now=self._now())
         facts.count(f"{job.kind}-send", outcome)
 

@@ -47,7 +47,7 @@ vault_case = Table(
     Column("patient_index", LargeBinary),
     Column("author_index", LargeBinary, nullable=False),
     Column("partner_index", LargeBinary),
-    Column("transport", String(16)),  # content-free: queued, trying, delivered, stopped, recalled, failed
+    Column("transport", String(16)),  # content-free: see ports.Outbox.state_of
     Column("details", LargeBinary, nullable=False),
     CheckConstraint("kind IN ('disclosure', 'referral', 'inbound')", name="ck_vault_case_kind"),
     Index("ix_vault_case_patient", "tenant_id", "patient_index", "kind"),
@@ -173,6 +173,16 @@ delivery = Table(
         sqlite_where=text("state <> 'done'"),
         postgresql_where=text("state <> 'done'"),
     ),
+)
+
+# A partner's system that failed last time: how often in a row, and until when nobody asks. Gone when it answers.
+delivery_lane = Table(
+    "delivery_lane",
+    metadata,
+    _tenant(),
+    Column("lane", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("paused_until", Double, nullable=False),
 )
 
 delivery_head = Table("delivery_head", metadata, _tenant(), Column("last_change", BigInteger, nullable=False))

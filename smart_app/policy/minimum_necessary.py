@@ -69,6 +69,20 @@ def outbound_bundle(
     return bundle
 
 
+def outbound_cancel(task: dict[str, Any]) -> dict[str, Any]:
+    """The cancelled Task as the partner receives it: what it got before with another status, and no reason (R11).
+
+    Raises ``OutboundError`` when the result does not pass its own profile, or is not cancelled.
+    """
+    made = trimmed(task)
+    if made.get("status") != "cancelled":
+        raise OutboundError(["Task.status"])
+    problems = leaving.problems(made, "referral-task")
+    if problems:
+        raise OutboundError(problems)
+    return made
+
+
 def trimmed(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A new resource that holds the kept paths of its type and nothing else. An unknown type leaves nothing."""
     made = _copied(payload, _tree(str(payload.get("resourceType"))))

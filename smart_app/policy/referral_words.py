@@ -38,6 +38,7 @@ _TRANSPORT = {
         "They may have it already: call them and say that it is taken back. No reason, nothing else.",
         needs_call=True,
     ),
+    "told": StateWords("stopped", "Stopped. Their system was told that it is taken back.", "The phone stays open."),
     "failed": StateWords("failed", "Not delivered", _CALL, needs_call=True),
 }
 _OF_PROGRAM = {
@@ -67,7 +68,7 @@ def state_words(*, tier: Tier, status: str, business_code: str | None, transport
     """What to show. ``tier`` is that of release B in force now, ``transport`` our own fact about the delivery."""
     if business_code in _CLOSED:
         return _CLOSED[business_code]
-    if transport in ("stopped", "recalled"):
+    if transport in ("stopped", "recalled", "told"):
         return _TRANSPORT[transport]
     if status == "requested" or not task_states.may_write_status(tier, status):
         shown = _TRANSPORT.get(transport, _TRANSPORT[None])

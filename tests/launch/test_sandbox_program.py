@@ -218,6 +218,34 @@ def test_same_referral_twice_is_one_item(sandbox: Sandbox) -> None:
     assert item["task_id"] == task_of(bundle)["id"]
 
 
+def test_clinic_takes_an_item_back(sandbox: Sandbox) -> None:
+    """The clinic says "cancelled", once or twice, and the item is closed; any other change of it is refused."""
+    bundle = sandbox.outbound()
+    sandbox.deliver(bundle)
+    task = task_of(bundle)
+    number = f"{task['identifier'][0]['system']}|{task['identifier'][0]['value']}"
+
+    def take_back(identifier: str = number, scope: str = "system/Task.u", **changes: str) -> int:
+        return sandbox.client.put(
+            fhir_address=sandbox.web + "/fhir",
+            token_endpoint=sandbox.web + "/token",
+            client_id="care-connections",
+            scope=scope,
+            path="Task",
+            identifier=identifier,
+            body=json.dumps({**task, **changes}).encode(),
+        ).status
+
+    for wrong in ({"status": "accepted"}, {"status": "cancelled", "identifier": number + "x"}):
+        with pytest.raises(PartnerSystemError, match="put-status-422"):
+            take_back(**wrong)
+    with pytest.raises(PartnerSystemError, match="put-status-403"):
+        take_back(scope="system/Task.c", status="cancelled")
+    assert [item["status"] for item in sandbox.control("/received")] == ["requested"]
+    assert [take_back(status="cancelled") for _ in range(2)] == [200, 200]
+    assert [item["status"] for item in sandbox.control("/received")] == ["cancelled"]
+
+
 def test_mixed_up_identifiers_are_a_conflict(sandbox: Sandbox) -> None:
     """A known item number under a new envelope is not taken silently for either of the two."""
     bundle = sandbox.outbound()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
 
 from launch.store import LaunchRow, LaunchStore
 
@@ -60,3 +65,33 @@ def test_tenants_do_not_see_each_other(each_engine: Any, cipher: Any) -> None:
     assert there.note("l1", "answer") is None
     assert there.end_launch("l1") == (None, False)
     assert here.note("l1", "answer") == 1
+
+
+def test_one_note_written_by_many_at_once_stands_once(each_engine: Any, cipher: Any) -> None:
+    """Several tabs that write the same note at the same moment all succeed, and one of their values stands.
+
+    Break: in ``put_note`` update first and insert where nothing was changed.
+    """
+    store = LaunchStore(each_engine, cipher, "hc1")
+    launched(store)
+    together = threading.Barrier(4)
+
+    def put(key: str, value: int) -> None:
+        together.wait(30)
+        store.put_note("l1", key, value)
+
+    with ThreadPoolExecutor(4) as pool:
+        for round_number in range(10):
+            written = [pool.submit(put, f"answer-{round_number}", value) for value in range(4)]
+            assert [one.result(30) for one in written] == [None] * 4
+            assert store.note("l1", f"answer-{round_number}") in range(4)
+
+
+def test_no_note_is_written_for_a_launch_that_is_over(each_engine: Any, cipher: Any) -> None:
+    """Who comes back after the launch ended leaves nothing behind."""
+    store = LaunchStore(each_engine, cipher, "hc1")
+    launched(store)
+    store.end_launch("l1")
+    with pytest.raises(IntegrityError):
+        store.put_note("l1", "answer", 1)
+    assert store.note("l1", "answer") is None

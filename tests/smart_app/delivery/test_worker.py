@@ -37,8 +37,8 @@ class Jobs:
         self.told.append(("complete", job.change, outcome))
         return True
 
-    def retry(self, job, *, delay_seconds, error_code):
-        self.told.append(("retry", job.change, delay_seconds, error_code))
+    def retry(self, job, *, delay_seconds, error_code, is_partner_down, retry_after_seconds):
+        self.told.append(("retry", job.change, delay_seconds, error_code, is_partner_down, retry_after_seconds))
         return True
 
     def give_up(self, job, *, error_code):
@@ -84,9 +84,9 @@ def test_what_became_of_a_message_is_written_down(outcome, told):
 def test_a_program_that_is_down_is_tried_again_as_late_as_it_asked():
     """A program that asks for two minutes gets two minutes."""
     jobs = Jobs(job())
-    worker(jobs, Sender(SendOutcome(SendResult.RETRY, "no-answer", 120))).run_once()
-    (kind, change, delay, code), *_ = jobs.told
-    assert (kind, change, code) == ("retry", 1, "no-answer")
+    worker(jobs, Sender(SendOutcome(SendResult.RETRY, "no-answer", 120, is_partner_down=True))).run_once()
+    (kind, change, delay, code, *about_partner), *_ = jobs.told
+    assert (kind, change, code, about_partner) == ("retry", 1, "no-answer", [True, 120])
     assert delay >= 120
 
 

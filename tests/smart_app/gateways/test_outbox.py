@@ -9,6 +9,7 @@ import pytest
 
 from smart_app.gateways.outbox import DELAYED_AFTER_ATTEMPTS
 from smart_app.ports import CaseKind
+from smart_app.workflows import release
 
 CLAIMER = """
 import sys, time
@@ -36,11 +37,11 @@ while empty < 20:
 
 
 def queue(world, partner_id: str = "harbor", kind: str = "referral", times: int = 1) -> str:
-    """A case with ``times`` jobs, without the cost of a whole referral."""
-    with world.door.open_for(world.clinician(), world.now) as work:
-        case_id = work.open_case(CaseKind.REFERRAL, patient=world.patient, partner_id=partner_id)
-        for number in range(times):
-            work.outbox.add(kind=kind, case_id=case_id, reference=f"Task/{case_id[:8]}-{number}", partner_id=partner_id)
+    """``times`` cases with one job each, without the cost of a whole referral. The last one's id."""
+    for _ in range(times):
+        with world.door.open_for(world.clinician(), world.now) as work:
+            case_id = work.open_case(CaseKind.REFERRAL, patient=world.patient, partner_id=partner_id)
+            work.outbox.add(kind=kind, case_id=case_id, reference=f"Task/{case_id[:8]}", partner_id=partner_id)
     return case_id
 
 
@@ -213,3 +214,82 @@ def test_an_unknown_kind_of_work_is_refused(world):
     """Only the two kinds that a worker knows can be queued."""
     with pytest.raises(ValueError, match="referral or cancel"):
         queue(world, kind="newsletter")
+
+
+def withdraw(world, ids) -> None:
+    release.withdraw(world.door, world.clinician(), ids.case_id, world.now)
+
+
+@pytest.mark.rule("R11")
+def test_rule_R11_a_cancel_waits_for_the_send_that_it_stops(world):
+    """The program never hears "cancelled" while the referral itself is still on its way.
+
+    Break: give the cancel no lease in UnitOutbox.add; or move only the job's own row in SqlJobStore.renew.
+    """
+    ids = world.refer()
+    (job,) = world.jobs.claim(limit=5, lease_seconds=30)
+    withdraw(world, ids)
+    assert world.jobs.claim(limit=5, lease_seconds=30) == []
+    world.run("UPDATE delivery SET lease_until = lease_until - 29.5 WHERE state = 'open'")
+    assert world.jobs.renew(job, lease_seconds=30)  # still sending: the cancel goes on waiting
+    assert world.count("delivery", "state = 'open' AND kind = 'cancel'") == 1
+    assert world.jobs.claim(limit=5, lease_seconds=30) == []
+    assert world.jobs.complete(job, outcome="delivered") is False
+    (cancel,) = world.jobs.claim(limit=5, lease_seconds=30)
+    assert cancel.kind == "cancel"
+    assert world.jobs.complete(cancel, outcome="delivered")
+    assert world.count("vault_case", "transport = 'told' AND NOT is_open") == 1
+
+
+@pytest.mark.rule("R11")
+def test_rule_R11_a_first_send_that_stopped_by_itself_leaves_nobody_to_tell(world):
+    """The worker saw in time that it was taken back and sent nothing: then the program hears nothing either.
+
+    Break: let _let_cancel_go release the cancel whatever left.
+    """
+    ids = world.refer()
+    (job,) = world.jobs.claim(limit=5, lease_seconds=30)
+    withdraw(world, ids)
+    assert world.jobs.complete(job, outcome="not-released") is False
+    assert world.jobs.claim(limit=5, lease_seconds=30) == []
+    assert world.count("delivery", "state = 'done'") == 2
+    assert world.count("vault_case", "transport = 'stopped' AND NOT is_open") == 1
+
+
+@pytest.mark.parametrize("ends", ["retry", "give-up", "second try stops", "worker dies"])
+@pytest.mark.rule("R11")
+def test_rule_R11_where_something_may_have_left_the_program_is_told(world, ends):
+    """Nobody knows how far a send got: then "cancelled" is sent, as soon as that send is over.
+
+    Break: drop the call of _let_cancel_go in SqlJobStore.retry or give_up.
+    """
+    ids = world.refer()
+    (job,) = world.jobs.claim(limit=5, lease_seconds=30)
+    if ends == "second try stops":
+        world.jobs.retry(job, delay_seconds=0, error_code="no-answer")
+        (job,) = world.jobs.claim(limit=5, lease_seconds=30)
+    withdraw(world, ids)
+    if ends == "retry":
+        assert world.jobs.retry(job, delay_seconds=60, error_code="no-answer") is False
+    elif ends == "give-up":
+        assert world.jobs.give_up(job, error_code="post-status-422") is False
+    elif ends == "second try stops":
+        assert world.jobs.complete(job, outcome="not-released") is False
+    else:
+        end_leases(world)
+    (cancel,) = world.jobs.claim(limit=5, lease_seconds=30)
+    assert (cancel.kind, cancel.case_id) == ("cancel", ids.case_id)
+
+
+def test_of_one_referral_only_the_oldest_message_is_sent(world):
+    """What was said first arrives first.
+
+    Break: drop is_first in SqlJobStore._due.
+    """
+    case_id = queue(world)
+    with world.door.open_for(world.clinician(), world.now) as work:
+        work.outbox.add(kind="referral", case_id=case_id, reference="Task/later", partner_id="harbor")
+    assert [job.change for job in world.jobs.claim(limit=5, lease_seconds=30)] == [1]
+    assert world.jobs.claim(limit=5, lease_seconds=30) == []
+    world.run("UPDATE delivery SET lease_until = 0, due_at = due_at + 1000 WHERE change = 1")
+    assert world.jobs.claim(limit=5, lease_seconds=30) == []  # the first one waits for its next try, and so does this

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from fhir_profiles.terminology import ID_TASK
 from launch.errors import PartnerSystemError
 from smart_app.gateways import audit_log
 from smart_app.gateways.directory import DatedMouGate
 from smart_app.gateways.partner import PartnerSender
 from smart_app.policy.consent import withdrawn
 from smart_app.ports import SendResult
+from smart_app.workflows import release
 
 ALLOWED_TYPES = ["Patient", "Consent", "ServiceRequest", "Task"]
 
@@ -25,14 +27,24 @@ class FakeClient:
         self.bodies: list[bytes] = []
         self.error: Exception | None = None
         self.before_body = lambda: None
+        self.before_bytes = lambda: None
+        self.named = None
 
-    def post(self, *, fhir_address, token_endpoint, client_id, scope, body):
+    def post(self, *, fhir_address, token_endpoint, client_id, scope, body, last_look):
         self.calls += 1
         assert (fhir_address, client_id) == ("http://localhost:9100/fhir", "care-connections")
         self.before_body()
-        self.bodies.append(body())
+        made = body()
+        self.before_bytes()
+        last_look()
+        self.bodies.append(made)
         if self.error:
             raise self.error
+
+    def put(self, *, path, identifier, **rest):
+        self.named = (path, identifier)
+        content = rest.pop("body")
+        self.post(**rest, body=lambda: content, last_look=lambda: None)
 
 
 @pytest.fixture
@@ -200,7 +212,7 @@ def test_rule_R12_the_allow_list_is_the_last_step_before_http(world, sender, cli
 def test_rule_R26_a_send_is_announced_as_a_disclosure_and_its_outcome_follows(world, sender, client):
     """Each time something leaves, the log names the release by which it left.
 
-    Break: drop consents in VaultDoor._disclosure.
+    Break: drop consents in VaultDoor.release.
     """
     ids = world.refer()
     rows = len(world.audit())
@@ -285,12 +297,103 @@ def test_rule_R05_a_referral_with_a_row_that_cannot_be_trusted_is_not_sent(world
     assert world.alerts() == ["vault-row-not-trusted"]
 
 
-def test_a_cancel_after_delivery_goes_to_a_person(world, sender, client):
-    """A program's computer takes referrals only; that one was withdrawn is told by phone."""
+@pytest.mark.rule("R11")
+def test_rule_R11_the_program_is_told_cancelled_and_no_reason(world, sender, client):
+    """Taken back after it arrived: the program gets its own item once more, cancelled, and not a word about why.
+
+    Break: copy statusReason in minimum_necessary.toml, or send the Task as it is stored in PartnerSender._recall.
+    """
+    ids = world.refer()
+    world.jobs.complete(claim(world), outcome="delivered")
+    rows = len(world.audit())
+    release.withdraw(world.door, world.clinician(), ids.case_id, world.now)
+    assert sender.send(claim(world), world.now).result is SendResult.DELIVERED
+    told = json.loads(client.bodies[-1])
+    task_id = ids.task.split("/")[1]
+    assert client.named == ("Task", f"{ID_TASK}|{task_id}")
+    assert (told["resourceType"], told["id"], told["status"]) == ("Task", task_id, "cancelled")
+    assert not {"statusReason", "businessStatus", "lastModified", "note", "output"} & told.keys()
+    intended, outcome = [row for row in world.audit()[rows:] if row["who"] == "system-delivery"]
+    assert (intended["action"], intended["phase"], outcome["outcome"]) == ("recall", "intended", "delivered")
+    assert [entity["what"].split("/")[0] for entity in intended["entities"]] == ["Task"]
+
+
+@pytest.mark.rule("R19")
+def test_rule_R19_a_suspended_program_still_hears_that_an_item_is_taken_back(world, sender, client):
+    """Open items stay cancellable whatever became of the agreement.
+
+    Break: ask mou_gate in PartnerSender._recall.
+    """
+    ids = world.refer()
+    world.jobs.complete(claim(world), outcome="delivered")
+    world.directory.set_suspended("harbor", True)
+    release.withdraw(world.door, world.clinician(), ids.case_id, world.now)
+    assert sender.send(claim(world), world.now).result is SendResult.DELIVERED
+
+
+@pytest.mark.parametrize("status", ["accepted", "completed"])
+def test_a_cancel_that_the_states_do_not_allow_goes_to_a_person(world, sender, client, status):
+    """An item that is not cancelled with us is never told as cancelled: somebody calls."""
     ids = world.refer()
     world.jobs.complete(claim(world), outcome="delivered")
     with world.door.open_for(world.clinician(), world.now) as work:
+        work.amend(ids.task, lambda task: {**task, "status": status})
         work.outbox.add(kind="cancel", case_id=ids.case_id, reference=ids.task, partner_id="harbor")
     outcome = sender.send(claim(world), world.now)
     assert (outcome.result, outcome.error_code) == (SendResult.REFUSED, "cancel-by-phone")
     assert client.calls == 0
+
+
+def test_a_program_without_a_system_is_told_by_phone(world, sender, client, make_partner):
+    """Where no computer listens, a person is asked to call."""
+    ids = world.refer()
+    world.jobs.complete(claim(world), outcome="delivered")
+    world.directory.add_partner(make_partner("harbor", fhir_address=None))
+    release.withdraw(world.door, world.clinician(), ids.case_id, world.now)
+    outcome = sender.send(claim(world), world.now)
+    assert (outcome.result, outcome.error_code) == (SendResult.REFUSED, "cancel-by-phone")
+    assert client.calls == 0
+
+
+@pytest.mark.rule("R11")
+def test_rule_R11_the_release_is_read_again_when_connecting_took_long(world, sender, client, monkeypatch):
+    """Withdrawn while a slow line was being opened: the line is open and nothing is said on it.
+
+    Break: drop the call of is_still_released in PartnerSender._post.
+    """
+    monkeypatch.setattr("smart_app.gateways.partner.FRESH_SECONDS", 0.0)
+    ids = world.refer()
+    client.before_bytes = lambda: release.withdraw(world.door, world.clinician(), ids.case_id, world.now)
+    assert sender.send(claim(world), world.now).result is SendResult.NOT_RELEASED
+    assert (client.calls, client.bodies) == (1, [])
+    assert world.audit()[-1]["outcome"] == "not-released"
+
+
+def test_a_referral_that_changed_while_connecting_is_made_anew(world, sender, client, monkeypatch):
+    """What was packed and is not true any more does not leave; the next try packs it again."""
+    monkeypatch.setattr("smart_app.gateways.partner.FRESH_SECONDS", 0.0)
+    ids = world.refer()
+
+    def change() -> None:
+        with world.door.open_for(world.clinician(), world.now) as work:
+            work.amend(ids.service_request, lambda request: request)
+
+    client.before_bytes = change
+    job = claim(world)
+    outcome = sender.send(job, world.now)
+    assert (outcome.result, outcome.error_code, client.bodies) == (SendResult.RETRY, "changed-meanwhile", [])
+    client.before_bytes = lambda: None
+    too_slow = sender.send(job, world.now)  # with no time at all to look, nothing leaves either
+    assert (too_slow.result, too_slow.error_code, client.bodies) == (SendResult.RETRY, "too-slow-here", [])
+    monkeypatch.setattr("smart_app.gateways.partner.FRESH_SECONDS", 60.0)
+    assert sender.send(job, world.now).result is SendResult.DELIVERED
+
+
+def test_a_fresh_look_is_not_repeated(world, sender, client, monkeypatch):
+    """When the line is open within a moment, the release is read once."""
+    world.refer()
+    looks = []
+    monkeypatch.setattr(type(world.door), "is_still_released", lambda *_: looks.append(1) or True)
+    monkeypatch.setattr("smart_app.gateways.partner.FRESH_SECONDS", 60.0)
+    assert sender.send(claim(world), world.now).result is SendResult.DELIVERED
+    assert looks == []

@@ -9,7 +9,7 @@ import pytest
 from smart_app.policy.referral_words import state_words
 from smart_app.policy.task_states import STATUSES, Tier
 
-TRANSPORTS = (None, "queued", "trying", "delivered", "stopped", "recalled", "failed")
+TRANSPORTS = (None, "queued", "trying", "delivered", "stopped", "recalled", "told", "failed")
 CODES = (None, "received-by-inbox", "contact-made", "5.1.1", "5.1.2", "5.1.3", "5.1.4")
 
 
@@ -30,7 +30,7 @@ def test_every_combination_has_words_and_silence_is_no_no_show() -> None:
     for tier, status, code, transport in product(Tier, STATUSES, CODES, TRANSPORTS):
         shown = state_words(tier=tier, status=status, business_code=code, transport=transport)
         assert shown.words
-        is_told = tier is Tier.OUTCOME and code == "5.1.2" and transport not in ("stopped", "recalled")
+        is_told = tier is Tier.OUTCOME and code == "5.1.2" and transport not in ("stopped", "recalled", "told")
         assert ("did not meet" in shown.words) == is_told
 
 
@@ -43,6 +43,7 @@ def test_every_combination_has_words_and_silence_is_no_no_show() -> None:
         ("failed", "Not delivered", True),
         ("stopped", "Stopped", False),
         ("recalled", "Stopped", True),
+        ("told", "was told", False),
     ],
 )
 def test_a_program_that_is_down_means_call_now(transport: str, word: str, needs_call: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from launch.errors import PartnerSystemError
 from smart_app.delivery.worker import Worker
 from smart_app.errors import NothingToShowError
 from smart_app.gateways.outbox import SqlJobStore
@@ -35,6 +37,12 @@ class Network:
         if self.down:
             raise ConnectionError
         self.arrived.append(body())
+
+    def put(self, *, body: bytes, **_: Any) -> None:
+        self.calls += 1
+        if self.down:
+            raise PartnerSystemError("put-status-405", status=405, is_permanent=True)
+        self.arrived.append(body)
 
 
 @dataclass
@@ -83,9 +91,9 @@ def test_rule_R11_a_send_that_waits_makes_no_network_call_after_it_was_taken_bac
 
 
 @pytest.mark.rule("R11")
-def test_rule_R11_one_that_arrived_is_closed_to_the_program_and_told_by_phone(sent: Sent, harbor: Any) -> None:
-    """Taken back after it arrived: the program reads and reports as if it had never been, no message is tried, and
-    the clinician and the privacy officer are told to call.
+def test_rule_R11_one_that_arrived_is_closed_to_the_program_and_told(sent: Sent, harbor: Any) -> None:
+    """Taken back after it arrived: the program reads and reports as if it had never been, is told "cancelled" and
+    nothing else, and nobody has to call.
 
     Break: in release.withdraw, delete the line that amends the release.
     """
@@ -100,22 +108,28 @@ def test_rule_R11_one_that_arrived_is_closed_to_the_program_and_told_by_phone(se
     accepted = {**shown.payload, "status": "accepted"}
     with pytest.raises(NothingToShowError):
         status_update.update_from_partner(sent.world.door, harbor, task_id, accepted, shown.etag, now)
-    sent.worker.run_once()
-    assert len(sent.network.arrived) == sent.network.calls == 1
-    status = sent.status()
-    assert (status.is_taken_back, status.needs_call, status.alias) == (True, True, "Robin")
     assert [one.needs_call for one in sent.open_for_dana()] == [True]
-    assert [alert.kind for alert in sent.world.services.alerts.open_alerts()] == ["recall-by-phone"]
+    sent.worker.run_once()
+    told = json.loads(sent.network.arrived[1])
+    assert (told["status"], "statusReason" in told) == ("cancelled", False)
+    status = sent.status()
+    assert (status.is_taken_back, status.needs_call, status.alias) == (True, False, "Robin")
+    assert sent.open_for_dana() == []
+    assert sent.world.services.alerts.open_alerts() == []
 
 
-def test_one_that_may_have_arrived_is_told_by_phone_too(sent: Sent) -> None:
-    """The answer got lost, so nobody knows whether the program has it: then somebody calls."""
+def test_a_system_that_cannot_be_told_is_told_by_phone(sent: Sent) -> None:
+    """The answer got lost, so nobody knows whether the program has it, and its system takes no cancel: then the
+    clinician and the privacy officer are told to call."""
     sent.network.down = True
     sent.worker.run_once()
     sent.withdraw()
     sent.worker.run_once()
-    assert sent.status().needs_call
-    assert sent.network.calls == 1
+    status = sent.status()
+    assert (status.is_taken_back, status.needs_call, status.alias) == (True, True, "Robin")
+    assert [one.needs_call for one in sent.open_for_dana()] == [True]
+    assert [alert.kind for alert in sent.world.services.alerts.open_alerts()] == ["recall-by-phone"]
+    assert (sent.network.calls, sent.network.arrived) == (2, [])
 
 
 def test_our_own_record_stays_with_its_author(sent: Sent) -> None:
