@@ -28,7 +28,7 @@ from launch.keys import KeyRing
 from launch.launch_rate import LaunchRate
 from launch.refusal_log import RefusalLog
 from launch.registrations import Registrations
-from launch.resource_server import PartnerTokens
+from launch.resource_server import CALLS_PER_SECOND, PartnerTokens
 from launch.session import IDLE_SECONDS, LAUNCH_SECONDS, ServerSideSessionInterface
 from launch.store import Cipher, LaunchRow, LaunchStore
 from launch.token_endpoint import PartnerClient
@@ -40,7 +40,15 @@ FRAMES = frozenset({"iframe", "frame", "embed", "object"})  # Sec-Fetch-Dest
 COOKIE_ASKED = "cookie-asked"
 
 
-__all__ = ["BLUEPRINTS", "Launch", "PartnerClient", "install", "load_keys", "register_partner_client"]
+__all__ = [
+    "BLUEPRINTS",
+    "CALLS_PER_SECOND",
+    "Launch",
+    "PartnerClient",
+    "install",
+    "load_keys",
+    "register_partner_client",
+]
 
 BLUEPRINTS = ("launch", "partner_oauth")  # open by nature: nobody has a launch or a token yet there
 
@@ -89,6 +97,7 @@ def install(
     launch_seconds: int = LAUNCH_SECONDS,
     exchanges_at_once: int = EXCHANGES_AT_ONCE,
     on_sign_in: Callable[[MutableMapping[str, Any]], None] = lambda session: None,
+    partner_calls_per_second: float = CALLS_PER_SECOND,
 ) -> Launch:
     """Add both directions of the way in to ``app`` and become its session interface.
 
@@ -96,7 +105,7 @@ def install(
     current. ``show_form`` renders the page that posts an authorization request; without it the browser goes by address.
     ``exchanges_at_once``: how many sign-ins may wait for an EHR at the same time; fewer than the server has threads.
     ``on_sign_in(session)`` may put into a browser's session what its pages need, so that it is kept with the launch.
-    The tables must exist already.
+    ``partner_calls_per_second``: from one network, at the partner API. The tables must exist already.
     """
     store = LaunchStore(engine, cipher, tenant_id)
     token_client = TokenClient(keys, registrations.redirect_uri)
@@ -135,7 +144,7 @@ def install(
         FhirClients(
             registrations, engine, cipher, keys, tenant_id, on_event=on_event, idle_seconds=idle_seconds, lines=lines
         ),
-        PartnerTokens(engine, tenant_id, is_partner_open),
+        PartnerTokens(engine, tenant_id, is_partner_open, calls_per_second=partner_calls_per_second),
         sessions,
         EhrStyles(registrations),
         lambda: token_endpoint.forget_expired(engine, tenant_id),

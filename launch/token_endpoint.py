@@ -57,7 +57,7 @@ PARTNER_SCOPES: Final = (
     "system/ServiceRequest.cr",
     "system/Task.crus",
     "system/Appointment.cr",
-    "system/HealthcareService.u",
+    "system/HealthcareService.ru",
 )
 
 # Constant words for each error code: an answer never repeats what was sent.

@@ -108,7 +108,9 @@ def _site(settings: Settings, place: SiteSettings) -> Site:
     )
 
 
-def create_app(settings: Settings, *, threads: int = THREADS) -> Flask:
+def create_app(
+    settings: Settings, *, threads: int = THREADS, partner_calls_per_second: float = launch_routes.CALLS_PER_SECOND
+) -> Flask:
     """The web app: pages for staff, the partner API, the launch. ``threads``: how many requests it serves at once."""
     base = lay_foundation(settings)
     app = Flask(__name__)
@@ -143,6 +145,7 @@ def create_app(settings: Settings, *, threads: int = THREADS) -> Flask:
         keys=launch_routes.load_keys(settings.registrations),
         show_form=to_the_ehr.show,
         on_sign_in=lambda session: session.setdefault("csrf_token", secrets.token_hex(20)),  # where Flask-WTF keeps it
+        partner_calls_per_second=partner_calls_per_second,
         exchanges_at_once=max(1, threads * 3 // 4),  # the others answer an EHR that asks for our keys meanwhile
     )
     proofs = ProofWatch(lambda: settings.placement, base.alerts)
