@@ -58,7 +58,7 @@ SEARCHES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "status": ("token", "One or more codes, with commas."),
     }
 }
-_PROFILES = {
+PROFILES = {
     "Appointment": "proposed-appointment",
     "Bundle": "referral-bundle",
     "Consent": "release-consent",
@@ -101,7 +101,7 @@ def capability_statement(
 
 
 def _resource(kind: str, words: Mapping[str, str]) -> Payload:
-    made: Payload = {"type": kind, "supportedProfile": [profile(_PROFILES[kind])]}
+    made: Payload = {"type": kind, "supportedProfile": [profile(PROFILES[kind])]}
     if words:
         made["interaction"] = [{"code": code, "documentation": text} for code, text in words.items()]
         made["versioning"] = "versioned-update" if "update" in words else "versioned"

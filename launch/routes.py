@@ -45,12 +45,32 @@ __all__ = [
     "CALLS_PER_SECOND",
     "Launch",
     "PartnerClient",
+    "PartnerClients",
     "install",
     "load_keys",
     "register_partner_client",
 ]
 
 BLUEPRINTS = ("launch", "partner_oauth")  # open by nature: nobody has a launch or a token yet there
+
+
+@dataclass(frozen=True)
+class PartnerClients:
+    """Programs' clients at our token endpoint, for whoever registers them by hand."""
+
+    engine: Engine
+    tenant_id: str
+    registrations: Registrations
+
+    def keys(self) -> dict[str, str]:
+        """Client id -> where its public keys are."""
+        return token_endpoint.registered_keys(self.engine, self.tenant_id)
+
+    def register(self, client: PartnerClient) -> int:
+        """Add a client, or give the one with this id other keys; its tokens end with the keys it got them by. Returns
+        how many ended. Raises ``ValueError`` with what is wrong and how to mend it."""
+        register_partner_client(self.engine, self.tenant_id, self.registrations, client)
+        return token_endpoint.end_tokens(self.engine, self.tenant_id, client.client_id)
 
 
 @dataclass(frozen=True)

@@ -314,6 +314,28 @@ def verify_audit(settings: Settings, since: Anchor | None) -> Verification:
     return audit_log.verify(base.engine, base.cipher, since=since)
 
 
+@dataclass(frozen=True)
+class PartnerOffice:
+    """What ``warm-referral partner`` works with: the directory, and programs' clients at the token endpoint."""
+
+    directory: SqlDirectory
+    clients: launch_routes.PartnerClients
+    today: date
+
+
+def open_partner_office(settings: Settings) -> PartnerOffice:
+    """Needs the database and no key."""
+    engine = make_engine(settings.database_url)
+    directory = SqlDirectory(engine, settings.tenant_id)
+    clients = launch_routes.PartnerClients(engine, settings.tenant_id, settings.registrations)
+    return PartnerOffice(directory, clients, now().astimezone(ZoneInfo(settings.site.time_zone)).date())
+
+
+def partner_client(client_id: str, jwks_url: str | None, jwks: dict[str, Any] | None) -> launch_routes.PartnerClient:
+    """A program's client with every scope that programs may have."""
+    return launch_routes.PartnerClient(client_id, jwks_url=jwks_url, jwks=jwks)
+
+
 def seed_demo_partners(settings: Settings, program_url: str) -> None:
     """Two DSV programs for the demo: one with a FHIR system, one with a telephone. Agreements run from today."""
     engine = make_engine(settings.database_url)
