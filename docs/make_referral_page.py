@@ -8,25 +8,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
-from fhir_profiles.referral_bundle import referral_bundle
-from fhir_profiles.referral_patient import referral_patient
-from fhir_profiles.referral_service_request import referral_service_request
-from fhir_profiles.referral_task import referral_task
-from fhir_profiles.release_consent import release_consent
-from fhir_profiles.safe_contact import safe_contact
-from fhir_profiles.security_labels import Label, labels_for
-from fhir_profiles.terminology import CONFIDENTIALITY, Payload
+from fhir_profiles.sample_referral import shortest_referral
+from fhir_profiles.terminology import Payload
 from fhir_profiles.validation.remedies import Remedy, remedies
 from smart_app.api.partner_fhir import RECEIVED
 
 PAGE = Path(__file__).with_name("referral-by-fhir.md")
 SIGNED = date(2026, 11, 24)
-PROGRAM, CLINIC, SYSTEM = "Organization/harbor", "Organization/hc1", "https://harbor.example/id"
 WIDTH = 110
-URLS = tuple(f"urn:uuid:00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3, 4))
 GROUPS = {
     "body": "The body could not be read",
     "shape": "Any element",
@@ -35,73 +27,10 @@ GROUPS = {
 }
 
 
-def shortest_referral(signed_on: date = SIGNED) -> Payload:
-    """A referral with nothing in it that could be left out, made by our own builders."""
-    patient, consent, request, task = URLS
-    ends_on = signed_on + timedelta(days=30)
-    parts = (
-        referral_patient(
-            labels=labels_for("referral-patient"),
-            id=None,
-            identifier_system=SYSTEM,
-            identifier_value="p-1",
-            alias="Robin",
-        ),
-        release_consent(
-            labels=labels_for("release-consent"),
-            id=None,
-            patient_reference=patient,
-            from_organization=PROGRAM,
-            to_organization=CLINIC,
-            item_references=[request, task],
-            signed_on=signed_on,
-            starts_on=signed_on,
-            ends_on=ends_on,
-            signer="self",
-            source_identifier="form-1",
-            policy_uri="https://www.ecfr.gov/current/title-28/section-90.4",
-        ),
-        referral_service_request(
-            labels=labels_for("referral-service-request"),
-            id=None,
-            patient_reference=patient,
-            requester_reference=PROGRAM,
-            performer_reference=CLINIC,
-            consent_reference=consent,
-            safe_contact=safe_contact(meet="survivor-calls", asked_on=signed_on, expires_on=ends_on),
-            authored_at=signed_on,
-        ),
-        referral_task(
-            labels=labels_for("referral-task"),
-            id=None,
-            identifier_system=SYSTEM,
-            identifier_value="t-1",
-            service_request_reference=request,
-            patient_reference=patient,
-            requester_reference=PROGRAM,
-            owner_reference=CLINIC,
-            authored_at=signed_on,
-            due_at=datetime(signed_on.year, signed_on.month, signed_on.day, 23, tzinfo=UTC) + timedelta(days=7),
-        ),
-    )
-    bundle = referral_bundle(
-        labels=[Label(CONFIDENTIALITY, "V")],
-        identifier_system=SYSTEM,
-        identifier_value="b-1",
-        entries=[(url, _bare(part)) for url, part in zip(URLS, parts, strict=True)],
-    )
-    return _bare(bundle)
-
-
-def _bare(resource: Payload) -> Payload:
-    """Without ``meta``: profile and labels may be left out."""
-    return {key: value for key, value in resource.items() if key != "meta"}
-
-
 def made_parts() -> dict[str, str]:
     """The name of each made part, and its Markdown."""
     return {
-        "shortest referral": _json(shortest_referral()),
+        "shortest referral": _json(shortest_referral(SIGNED)),
         "received": _json(RECEIVED),
         "remedies": "\n\n".join(_table(group, title) for group, title in GROUPS.items()),
     }

@@ -80,6 +80,12 @@ def partner_service(
     )
 
 
+def has_room(payload: Payload) -> bool:
+    """Whether a checked HealthcareService says that there is capacity."""
+    told = payload["extension"][0]["extension"][0]["valueCodeableConcept"]["coding"][0]["code"]
+    return bool(told == CAPACITIES[0])
+
+
 def rules(payload: Payload, path: str, report: Report) -> None:
     """The category names the domain and, beside it, a kind."""
     codings = [(item["system"], item["code"]) for item in payload["category"][0]["coding"]]

@@ -24,6 +24,7 @@ TYPES = (
     "OperationOutcome",
     "Organization",
     "OrganizationAffiliation",
+    "Parameters",
     "Patient",
     "Provenance",
     "ServiceRequest",

@@ -22,6 +22,7 @@ EhrError                               an authorised FHIR call failed; carries `
 └── EhrAuthorizationEndedError         401 after one refresh: launch again
 
 BearerError                            a partner's access token does not open this: 401 or 403, raised, not rendered
+TooManyCallsError                      429 from one network at the partner API, before any look-up
 PartnerSystemError                     a partner's server did not take a delivery; ``retry_after_seconds`` if it said so
 """
 
@@ -198,6 +199,16 @@ class EhrNotGrantedError(EhrError):
 
 class EhrAuthorizationEndedError(EhrError):
     """The EHR no longer accepts the session after one refresh."""
+
+
+class TooManyCallsError(Exception):
+    """More calls from one network than the partner API takes. ``retry_after_seconds``: until the next is taken."""
+
+    status: ClassVar[int] = 429
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too-many-calls")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BearerError(Exception):

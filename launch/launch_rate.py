@@ -12,27 +12,24 @@ Each process counts for itself, in memory, so that a flood costs no write.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
+from launch.buckets import Buckets
 from launch.refusal_log import network_of
 
 AT_ONCE: Final = 300
 PER_SECOND: Final = 5.0
 SIGNED_IN_AT_ONCE: Final = 30
 SIGNED_IN_PER_SECOND: Final = 0.5
-MOST_BUCKETS: Final = 10_000  # callers from more places than that share one
 
 
 class LaunchRate:
     """Buckets by network, and by browser session for those who are signed in."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._buckets: dict[str, tuple[float, float]] = {}  # name -> what is left, and when it was
+        self._buckets = Buckets(max(AT_ONCE / PER_SECOND, SIGNED_IN_AT_ONCE / SIGNED_IN_PER_SECOND), monotonic)
 
     def seconds_to_wait(self, address: str | None, signed_in: Callable[[], str | None]) -> int:
         """0 to go on; otherwise the whole seconds until the next launch from there will be taken.
@@ -40,24 +37,8 @@ class LaunchRate:
         ``signed_in()`` gives the id of the browser's session if somebody has completed a launch in it; it is asked only
         when the network's bucket is empty.
         """
-        wait = self._take("network|" + network_of(address), AT_ONCE, PER_SECOND)
+        wait = self._buckets.take("network|" + network_of(address), AT_ONCE, PER_SECOND)
         session_id = signed_in() if wait else None
         if session_id is not None:
-            wait = self._take("session|" + session_id, SIGNED_IN_AT_ONCE, SIGNED_IN_PER_SECOND)
+            wait = self._buckets.take("session|" + session_id, SIGNED_IN_AT_ONCE, SIGNED_IN_PER_SECOND)
         return math.ceil(wait)
-
-    def _take(self, name: str, at_once: int, per_second: float) -> float:
-        now = self._monotonic()
-        with self._lock:
-            if name not in self._buckets and len(self._buckets) >= MOST_BUCKETS:
-                self._forget_full(now)
-                name = name if len(self._buckets) < MOST_BUCKETS else "everywhere"
-            left, since = self._buckets.get(name, (float(at_once), now))
-            left = min(float(at_once), left + (now - since) * per_second)
-            self._buckets[name] = (left - 1 if left >= 1 else left, now)
-        return 0.0 if left >= 1 else (1 - left) / per_second
-
-    def _forget_full(self, now: float) -> None:
-        """A bucket that nobody took from for a while is full again, and as good as none."""
-        longest = max(AT_ONCE / PER_SECOND, SIGNED_IN_AT_ONCE / SIGNED_IN_PER_SECOND)
-        self._buckets = {name: kept for name, kept in self._buckets.items() if now - kept[1] < longest}

@@ -7,18 +7,25 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import Engine, select
 
-from launch.errors import BearerError
+from launch.buckets import Buckets
+from launch.errors import BearerError, TooManyCallsError
+from launch.refusal_log import network_of
 from launch.scopes import covers_system
 from launch.store import launch_client, launch_token
 
+# For one network, each process for itself: a program's system posts and polls far less, a flood far more.
+CALLS_PER_SECOND: Final = 50.0
+SECONDS_AT_ONCE: Final = 10
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
 
 
@@ -46,11 +53,21 @@ class PartnerTokens:
         is_partner_open: Callable[[str], bool],
         *,
         clock: Callable[[], float] = time.time,
+        calls_per_second: float = CALLS_PER_SECOND,
     ) -> None:
+        self._per_second = calls_per_second
+        self._at_once = math.ceil(calls_per_second * SECONDS_AT_ONCE)
+        self._buckets = Buckets(SECONDS_AT_ONCE)
         self._engine = engine
         self._tenant_id = tenant_id
         self._is_partner_open = is_partner_open
         self._clock = clock
+
+    def require_pace(self, address: str | None) -> None:
+        """Not too many calls from one network, asked before a token is looked for. Raises ``TooManyCallsError``."""
+        wait = self._buckets.take(network_of(address), self._at_once, self._per_second)
+        if wait:
+            raise TooManyCallsError(math.ceil(wait))
 
     def require_token(self, request_headers: Mapping[str, str]) -> PartnerToken:
         """The token of the ``Authorization`` header. Raises ``BearerError`` 401."""

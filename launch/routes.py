@@ -28,7 +28,7 @@ from launch.keys import KeyRing
 from launch.launch_rate import LaunchRate
 from launch.refusal_log import RefusalLog
 from launch.registrations import Registrations
-from launch.resource_server import PartnerTokens
+from launch.resource_server import CALLS_PER_SECOND, PartnerTokens
 from launch.session import IDLE_SECONDS, LAUNCH_SECONDS, ServerSideSessionInterface
 from launch.store import Cipher, LaunchRow, LaunchStore
 from launch.token_endpoint import PartnerClient
@@ -40,9 +40,37 @@ FRAMES = frozenset({"iframe", "frame", "embed", "object"})  # Sec-Fetch-Dest
 COOKIE_ASKED = "cookie-asked"
 
 
-__all__ = ["BLUEPRINTS", "Launch", "PartnerClient", "install", "load_keys", "register_partner_client"]
+__all__ = [
+    "BLUEPRINTS",
+    "CALLS_PER_SECOND",
+    "Launch",
+    "PartnerClient",
+    "PartnerClients",
+    "install",
+    "load_keys",
+    "register_partner_client",
+]
 
 BLUEPRINTS = ("launch", "partner_oauth")  # open by nature: nobody has a launch or a token yet there
+
+
+@dataclass(frozen=True)
+class PartnerClients:
+    """Programs' clients at our token endpoint, for whoever registers them by hand."""
+
+    engine: Engine
+    tenant_id: str
+    registrations: Registrations
+
+    def keys(self) -> dict[str, str]:
+        """Client id -> where its public keys are."""
+        return token_endpoint.registered_keys(self.engine, self.tenant_id)
+
+    def register(self, client: PartnerClient) -> int:
+        """Add a client, or give the one with this id other keys; its tokens end with the keys it got them by. Returns
+        how many ended. Raises ``ValueError`` with what is wrong and how to mend it."""
+        register_partner_client(self.engine, self.tenant_id, self.registrations, client)
+        return token_endpoint.end_tokens(self.engine, self.tenant_id, client.client_id)
 
 
 @dataclass(frozen=True)
@@ -89,6 +117,7 @@ def install(
     launch_seconds: int = LAUNCH_SECONDS,
     exchanges_at_once: int = EXCHANGES_AT_ONCE,
     on_sign_in: Callable[[MutableMapping[str, Any]], None] = lambda session: None,
+    partner_calls_per_second: float = CALLS_PER_SECOND,
 ) -> Launch:
     """Add both directions of the way in to ``app`` and become its session interface.
 
@@ -96,7 +125,7 @@ def install(
     current. ``show_form`` renders the page that posts an authorization request; without it the browser goes by address.
     ``exchanges_at_once``: how many sign-ins may wait for an EHR at the same time; fewer than the server has threads.
     ``on_sign_in(session)`` may put into a browser's session what its pages need, so that it is kept with the launch.
-    The tables must exist already.
+    ``partner_calls_per_second``: from one network, at the partner API. The tables must exist already.
     """
     store = LaunchStore(engine, cipher, tenant_id)
     token_client = TokenClient(keys, registrations.redirect_uri)
@@ -143,7 +172,7 @@ def install(
             lines=lines,
             seen_row=sessions.seen_row,
         ),
-        PartnerTokens(engine, tenant_id, is_partner_open),
+        PartnerTokens(engine, tenant_id, is_partner_open, calls_per_second=partner_calls_per_second),
         sessions,
         EhrStyles(registrations),
         lambda: token_endpoint.forget_expired(engine, tenant_id),

@@ -58,7 +58,7 @@ PARTNER_SCOPES: Final = (
     "system/ServiceRequest.cr",
     "system/Task.crus",
     "system/Appointment.cr",
-    "system/HealthcareService.u",
+    "system/HealthcareService.ru",
 )
 
 # Constant words for each error code: an answer never repeats what was sent.
@@ -112,6 +112,21 @@ def register_client(
             .values(**key, **row)
             .on_conflict_do_update(index_elements=list(key), set_=row)
         )
+
+
+def registered_keys(engine: Engine, tenant_id: str) -> dict[str, str]:
+    """Client id -> where its public keys are: the address of its JWK Set, or "kept here"."""
+    columns = (launch_client.c.client_id, launch_client.c.jwks_url)
+    with engine.connect() as connection:
+        rows = connection.execute(select(*columns).where(launch_client.c.tenant_id == tenant_id)).all()
+    return {row.client_id: row.jwks_url or "kept here" for row in rows}
+
+
+def end_tokens(engine: Engine, tenant_id: str, client_id: str) -> int:
+    """Forget every token of a client, so that its next request is refused. Returns how many."""
+    theirs = (launch_token.c.tenant_id == tenant_id, launch_token.c.client_id == client_id)
+    with engine.begin() as connection:
+        return connection.execute(delete(launch_token).where(*theirs)).rowcount
 
 
 def forget_expired(engine: Engine, tenant_id: str) -> None:

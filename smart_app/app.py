@@ -110,7 +110,9 @@ def _site(settings: Settings, place: SiteSettings) -> Site:
     )
 
 
-def create_app(settings: Settings, *, threads: int = THREADS) -> Flask:
+def create_app(
+    settings: Settings, *, threads: int = THREADS, partner_calls_per_second: float = launch_routes.CALLS_PER_SECOND
+) -> Flask:
     """The web app: pages for staff, the partner API, the launch. ``threads``: how many requests it serves at once."""
     base = lay_foundation(settings)
     app = Flask(__name__)
@@ -145,6 +147,7 @@ def create_app(settings: Settings, *, threads: int = THREADS) -> Flask:
         keys=launch_routes.load_keys(settings.registrations),
         show_form=to_the_ehr.show,
         on_sign_in=lambda session: session.setdefault("csrf_token", secrets.token_hex(20)),  # where Flask-WTF keeps it
+        partner_calls_per_second=partner_calls_per_second,
         exchanges_at_once=max(1, threads * 3 // 4),  # the others answer an EHR that asks for our keys meanwhile
     )
     proofs = ProofWatch(lambda: settings.placement, base.alerts)
@@ -317,6 +320,28 @@ def verify_audit(settings: Settings, since: Anchor | None) -> Verification:
     """Walk the whole audit chain; see ``audit_log.verify``."""
     base = lay_foundation(settings)
     return audit_log.verify(base.engine, base.cipher, since=since)
+
+
+@dataclass(frozen=True)
+class PartnerOffice:
+    """What ``warm-referral partner`` works with: the directory, and programs' clients at the token endpoint."""
+
+    directory: SqlDirectory
+    clients: launch_routes.PartnerClients
+    today: date
+
+
+def open_partner_office(settings: Settings) -> PartnerOffice:
+    """Needs the database and no key."""
+    engine = make_engine(settings.database_url)
+    directory = SqlDirectory(engine, settings.tenant_id)
+    clients = launch_routes.PartnerClients(engine, settings.tenant_id, settings.registrations)
+    return PartnerOffice(directory, clients, now().astimezone(ZoneInfo(settings.site.time_zone)).date())
+
+
+def partner_client(client_id: str, jwks_url: str | None, jwks: dict[str, Any] | None) -> launch_routes.PartnerClient:
+    """A program's client with every scope that programs may have."""
+    return launch_routes.PartnerClient(client_id, jwks_url=jwks_url, jwks=jwks)
 
 
 def seed_demo_partners(settings: Settings, program_url: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from launch import cli as launch_cli_module
-from smart_app import configure
+from smart_app import configure, partner_commands
 from smart_app import demo as demo_module
 from smart_app.settings import Settings, SettingsError, examined, load
 
@@ -54,11 +54,13 @@ def cli(context: click.Context, config: Path) -> None:
     context.meta[configure.MAKE_KEYS] = launch_cli_module.create_key_file
     context.meta[launch_cli_module.KEYS_FILE] = lambda: _keys_file(config)
     context.obj = lambda: _settings(context).registrations
+    context.meta[partner_commands.SETTINGS] = lambda: _ready_settings(context)
     context.meta[launch_cli_module.DOCTOR_SITE] = lambda: _doctor_facts(context)
 
 
 cli.add_command(launch_cli_module.launch_cli, "launch")
 configure.add_to(cli)
+cli.add_command(partner_commands.partner)
 
 
 @cli.command()
@@ -265,6 +267,15 @@ def _settings(context: click.Context) -> Settings:
         for problem in error.problems:
             click.echo(f"  - {problem}", err=True)
         _stop(f"{len(error.problems)} setting(s) to mend in {context.meta['config']} before this can start.")
+
+
+def _ready_settings(context: click.Context) -> Settings:
+    """The settings, when the database they name is at the current schema."""
+    from smart_app.app import require_current_schema
+
+    settings = _settings(context)
+    _or_stop(require_current_schema, settings)
+    return settings
 
 
 def _doctor_facts(context: click.Context) -> dict[str, Any]:

@@ -155,8 +155,10 @@ def require_it_admin() -> None:
 
 
 def require_partner() -> None:
-    """A live access token of a partner whose agreement is current now (R19). Raises ``BearerError`` only."""
+    """A live access token of a partner whose agreement is current now (R19). Raises ``BearerError``, and
+    ``TooManyCallsError`` before anything is looked up."""
     installed = _installed(current_app)
+    installed.partner_tokens.require_pace(request.remote_addr)
     token = installed.partner_tokens.require_token(dict(request.headers))
     partner_ = installed.services.directory.partner_of_client(token.client_id)
     if partner_ is None:  # the token's client belongs to no program: the agreement itself was asked with the token

@@ -7,7 +7,7 @@ read = load labels only, decide, audit, decrypt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
@@ -142,6 +142,14 @@ class UnitOfWork(Protocol):
     def in_case(self, case_id: str, resource_type: str) -> list[Stored]:
         """Current versions of one type in one case, oldest first; denied ones are left out."""
 
+    def in_cases_of(self, partner_id: str, resource_types: Collection[str]) -> list[Stored]:
+        """Current versions of these types in all cases with one program, by case and oldest first; denied ones are
+        left out. One audit row names all entities."""
+
+    def read_since(self, shown: Mapping[str, tuple[str, str]]) -> dict[str, datetime]:
+        """``shown``: reference -> (case id, ETag) of what this requester reads now. Gives since when it reads exactly
+        that: from the first look at it on, which is now where it is another one than at the look before."""
+
     def note_ehr_copy(self, reference: str, ehr_reference: str) -> None:
         """Remember that a copy lives in the EHR as ``ehr_reference`` ("Observation/55")."""
 
@@ -269,6 +277,8 @@ class Directory(Protocol):
     def partners(self) -> list[Partner]: ...
     def partner(self, partner_id: str) -> Partner | None: ...
     def partner_of_client(self, client_id: str) -> Partner | None: ...
+    def set_capacity(self, partner_id: str, has_capacity: bool) -> None:
+        """A program says that it is full, or not any more: a fact about the program, not about a person."""
 
 
 class MouGate(Protocol):

@@ -18,13 +18,15 @@ from werkzeug.exceptions import HTTPException
 from fhir_profiles.capability_statement import capability_statement
 from fhir_profiles.operation_outcome import operation_outcome, outcome
 from fhir_profiles.referral_bundle import COUNTS
+from fhir_profiles.task_moves import task_moves
+from fhir_profiles.task_searchset import task_searchset
 from fhir_profiles.validation import LimitError, parse
-from launch.errors import BearerError
+from launch.errors import BearerError, TooManyCallsError
 from smart_app import guards
 from smart_app.errors import AppError, InvalidError, NothingToShowError, PreconditionMissingError, RefusedError
-from smart_app.policy import leaving
+from smart_app.policy import leaving, task_patch, task_search
 from smart_app.ports import Payload
-from smart_app.workflows import inbound, release, status_update
+from smart_app.workflows import capacity, inbound, partner_tasks, release, status_update
 
 LOG = structlog.get_logger()
 
@@ -37,6 +39,7 @@ NEEDED_TYPES = tuple(kind for kind, (low, _high) in COUNTS.items() if low)
 
 NOT_FOUND = outcome("not-found")
 FORBIDDEN = outcome("forbidden")
+THROTTLED = outcome("throttled")
 UNLISTED = outcome("not-supported")
 RECEIVED = outcome("informational", "Received.", severity="information")
 IN_ORDER = outcome("informational", "No problem was found.", severity="information")
@@ -49,8 +52,9 @@ guards.protect(metadata_blueprint, guards.public)
 
 @blueprint.before_request
 def refuse_the_unlisted() -> Response | None:
-    """No parameter and no HEAD is offered."""
-    return _answer(UNLISTED, 400) if request.query_string or request.method == "HEAD" else None
+    """No HEAD is offered, and parameters for the search of one's own Tasks alone."""
+    is_search = request.endpoint == f"{blueprint.name}.{search_tasks.__name__}"
+    return _answer(UNLISTED, 400) if (request.query_string and not is_search) or request.method == "HEAD" else None
 
 
 @metadata_blueprint.get("/metadata", provide_automatic_options=False)
@@ -118,6 +122,30 @@ def receive_release() -> Response:
     return _resource(stored.payload, "release-consent", {"Location": location}, status=201)
 
 
+@blueprint.get("/Task", provide_automatic_options=False)
+def search_tasks() -> Response:
+    """The Tasks of this program, by what it may see of them. Another parameter or value is refused unread."""
+    guards.require_scope("system/Task.s")
+    query = task_search.read(list(request.args.items(multi=True)))
+    if query is None:
+        return _answer(UNLISTED, 400)
+    services = guards.services()
+    now = services.now()
+    page = partner_tasks.search(services.door, guards.requester(), query, now)
+    tasks = [shown.payload for shown in page.tasks]
+    if any(not _is_in_order(task, "referral-task") for task in tasks):
+        return _answer(outcome("exception"), 500)
+    made = task_searchset(
+        tasks,
+        base=f"{services.public_base_url}/fhir",
+        total=page.total,
+        at=now,
+        query=query.as_text(after=query.after),
+        next_query=None if page.is_last else query.as_text(after=str(tasks[-1]["id"])),
+    )
+    return _answer(made, 200)
+
+
 @blueprint.get("/Task/<task_id>", provide_automatic_options=False)
 def read_task(task_id: str) -> Response:
     """A Task of this program."""
@@ -132,15 +160,66 @@ def read_task(task_id: str) -> Response:
 def update_task(task_id: str) -> Response:
     """Status back, inside release B and its tier."""
     guards.require_scope("system/Task.u")
-    if_match = request.headers.get("If-Match")
-    if not if_match:
-        raise PreconditionMissingError
+    if_match = _if_match()
     _, payload = _body()
     services = guards.services()
     updated = status_update.update_from_partner(
         services.door, guards.requester(), task_id, payload, if_match, services.now()
     )
     return _resource(updated.payload, "referral-task", {"ETag": updated.etag})
+
+
+@blueprint.patch("/Task/<task_id>", provide_automatic_options=False)
+def patch_task(task_id: str) -> Response:
+    """The same by JSON Patch of what this program may read."""
+    guards.require_scope("system/Task.u")
+    if_match = _if_match()
+    if request.mimetype != task_patch.MEDIA_TYPE:
+        raise LimitError(415, "not-supported", f"Send {task_patch.MEDIA_TYPE}.")
+    try:
+        steps = task_patch.read(request.get_data(cache=False))
+    except task_patch.PatchError as error:
+        raise InvalidError(issues=[error.issue]) from None
+    services = guards.services()
+    updated = status_update.patch_from_partner(
+        services.door, guards.requester(), task_id, steps, if_match, services.now()
+    )
+    return _resource(updated.payload, "referral-task", {"ETag": updated.etag})
+
+
+@blueprint.get("/Task/<task_id>/$status", provide_automatic_options=False)
+@blueprint.post("/Task/<task_id>/$status", provide_automatic_options=False)
+def task_status(task_id: str) -> Response:
+    """Where a Task of this program stands, and which moves its release allows now."""
+    guards.require_scope("system/Task.r")
+    services = guards.services()
+    moves = partner_tasks.moves_now(services.door, guards.requester(), task_id, services.now())
+    made = task_moves(
+        status=moves.status,
+        tier=moves.tier.value,
+        moves=moves.statuses,
+        business_statuses=moves.business_codes,
+        may_write_output=moves.may_write_output,
+    )
+    return _answer(made, 200, {"ETag": moves.etag})
+
+
+@blueprint.get("/HealthcareService/<service_id>", provide_automatic_options=False)
+def read_service(service_id: str) -> Response:
+    """This program's own entry in the directory."""
+    guards.require_scope("system/HealthcareService.r")
+    shown = capacity.service_of(guards.partner(), service_id)
+    return _resource(shown.payload, capacity.PROFILE, {"ETag": shown.etag})
+
+
+@blueprint.put("/HealthcareService/<service_id>", provide_automatic_options=False)
+def update_service(service_id: str) -> Response:
+    """Room today, or none."""
+    guards.require_scope("system/HealthcareService.u")
+    if_match = _if_match()
+    _, payload = _body()
+    shown = capacity.update(guards.services().directory, guards.partner(), service_id, payload, if_match)
+    return _resource(shown.payload, capacity.PROFILE, {"ETag": shown.etag})
 
 
 @blueprint.get("/ServiceRequest/<request_id>", provide_automatic_options=False)
@@ -192,6 +271,12 @@ def show_bearer_error(error: BearerError) -> Response:
     return _answer(outcome(code), error.status, {"WWW-Authenticate": error.www_authenticate})
 
 
+@blueprint.errorhandler(TooManyCallsError)
+def show_too_many_calls(error: TooManyCallsError) -> Response:
+    """429, whoever calls and whatever was asked."""
+    return _answer(THROTTLED, error.status, {"Retry-After": str(error.retry_after_seconds)})
+
+
 @blueprint.errorhandler(LimitError)
 def show_limit_error(error: LimitError) -> Response:
     """Too large, too deep, or no JSON object."""
@@ -219,6 +304,14 @@ def _body() -> tuple[bytes, Payload]:
     return body, parse(body)
 
 
+def _if_match() -> str:
+    """The version that the caller read. Raises ``PreconditionMissingError``."""
+    if_match = request.headers.get("If-Match")
+    if not if_match:
+        raise PreconditionMissingError
+    return if_match
+
+
 def _names_type(payload: Payload, kind: str) -> bool:
     entries = payload.get("entry")
     resources = (
@@ -229,10 +322,14 @@ def _names_type(payload: Payload, kind: str) -> bool:
 
 def _resource(payload: Payload, held_to: str, headers: dict[str, str], *, status: int = 200) -> Response:
     """A resource of ours, held to its profile before it leaves: an invalid one is a defect, told and not sent."""
+    return _answer(payload, status, headers) if _is_in_order(payload, held_to) else _answer(outcome("exception"), 500)
+
+
+def _is_in_order(payload: Payload, held_to: str) -> bool:
     if leaving.problems(payload, held_to):
         guards.services().alerts.raise_alert(leaving.ALERT, reference=f"{payload['resourceType']}/{payload['id']}")
-        return _answer(outcome("exception"), 500)
-    return _answer(payload, status, headers)
+        return False
+    return True
 
 
 def _answer(payload: Payload, status: int, headers: dict[str, str] | None = None) -> Response:

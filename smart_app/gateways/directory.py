@@ -57,6 +57,16 @@ class SqlDirectory:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
+    def set_capacity(self, partner_id: str, has_capacity: bool) -> None:
+        """A program has room, or is full; clinicians see it from the next page on."""
+        statement = (
+            update(partner)
+            .where(partner.c.tenant_id == self._tenant_id, partner.c.partner_id == partner_id)
+            .values(has_capacity=has_capacity)
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
     def _select(self, column: str | None = None, value: str | None = None) -> list[Partner]:
         statement, values = _partners_by(column), {"tenant": self._tenant_id}
         if column is not None and value is not None:

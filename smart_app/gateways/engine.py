@@ -116,6 +116,14 @@ def insert_or_add(connection: Connection, table: Any, row: dict[str, Any], *, co
     )
 
 
+def insert_or_replace(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, or give the row that has the same primary key the new values."""
+    if rows:
+        statement, key = _insert(connection, table), {column.name for column in table.primary_key.columns}
+        new = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=new), rows)
+
+
 def _insert(connection: Connection, table: Any) -> Any:
     return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
 

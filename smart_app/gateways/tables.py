@@ -187,6 +187,22 @@ delivery_lane = Table(
 
 delivery_head = Table("delivery_head", metadata, _tenant(), Column("last_change", BigInteger, nullable=False))
 
+# Since when a program reads exactly what it reads of one Task: sealed ETag and time, under the key of the Task's case.
+# It is what ``_lastUpdated`` means to a program: a change that it may not see has no time either (R21).
+partner_view = Table(
+    "partner_view",
+    metadata,
+    _tenant(),
+    Column("view_index", LargeBinary, primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("case_id", String(36), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "case_id"], ["vault_case.tenant_id", "vault_case.case_id"], name="fk_partner_view_case"
+    ),
+    Index("ix_partner_view_case", "tenant_id", "case_id"),
+)
+
 # Something a role should look at; an opaque reference at most.
 alert = Table(
     "alert",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Any, NoReturn
 
@@ -91,6 +91,7 @@ class Unit:
         self.journal = Journal(connection, append, common)
         self.incidents: list[str] = []
         self._opened_here: dict[str, Scene] = {}  # what this transaction made, nobody else can have changed
+        self._scenes: dict[str, CaseRow] = {}  # cases that were listed
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
         self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
@@ -252,8 +253,32 @@ class Unit:
 
     def in_case(self, case_id: str, resource_type: str) -> list[Stored]:
         """Current versions of one type in one case; denied ones are left out."""
-        scene = self._judge.case(case_id)
-        verdicts = self._judge.verdicts(scene, resource_type)
+        return self._listed(self._judge.case(case_id), (resource_type,))
+
+    def in_cases_of(self, partner_id: str, resource_types: Collection[str]) -> list[Stored]:
+        """The same in all cases with one program, in one look and one row."""
+        return self._listed(self._judge.scene_of(self._vault.cases_of(partner_id)), resource_types)
+
+    def read_since(self, shown: Mapping[str, tuple[str, str]]) -> dict[str, datetime]:
+        """Since when the requester reads exactly this. Opens no content: what is noted is an ETag and a time."""
+        cases = {case_id: self._scenes[case_id] for case_id, _ in shown.values()}
+        asks = self._requester.user_reference
+        indexes = {ref: self._cipher.blind_index("view", asks, ref) for ref in shown}
+        known = self._vault.views({indexes[ref]: (cases[case_id], ref) for ref, (case_id, _) in shown.items()})
+        since, new = {}, {}
+        for ref, (case_id, etag_now) in shown.items():
+            noted = known.get(indexes[ref])
+            if noted is None or noted["etag"] != etag_now:
+                noted = {"etag": etag_now, "at": self._now.isoformat()}
+                new[indexes[ref]] = (cases[case_id], ref, noted)
+            since[ref] = datetime.fromisoformat(noted["at"])
+        self._vault.note_views(new, self._now)
+        return since
+
+    def _listed(self, scene: Scene, resource_types: Collection[str]) -> list[Stored]:
+        """What of these types in the scene the requester may see; one row names all that was looked at."""
+        self._scenes.update(scene.cases)
+        verdicts = [one for one in self._judge.verdicts(scene) if one.head.resource_type in resource_types]
         self._note_list("list", verdicts)
         shown = [verdict for verdict in verdicts if verdict.is_shown]
         contents = self._vault.contents([verdict.head for verdict in shown], scene.cases)

@@ -6,7 +6,7 @@ Nothing here decides. It finds by keyed digests, loads labels apart from content
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Select, select, update
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
 from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
-from smart_app.gateways.engine import insert_ignoring
-from smart_app.gateways.tables import vault_case, vault_key, vault_receipt, vault_resource
+from smart_app.gateways.engine import insert_ignoring, insert_or_replace
+from smart_app.gateways.tables import partner_view, vault_case, vault_key, vault_receipt, vault_resource
 from smart_app.ports import CaseKind, PatientKey, Payload
 
 SHORT = {CONFIDENTIALITY: "C", ACT_CODE: "A", ACT_REASON: "R", OBSERVATION_VALUE: "O"}
@@ -163,6 +163,13 @@ class Vault:
             statement = statement.where(vault_case.c.is_open.is_(is_open))
         return [_case_row(row) for row in self._connection.execute(statement)]
 
+    def cases_of(self, partner_id: str) -> list[CaseRow]:
+        """All cases with one program, of either direction; nothing is decided yet."""
+        rows = self._connection.execute(
+            self._cases().where(vault_case.c.partner_index == self.partner_index(partner_id))
+        )
+        return [_case_row(row) for row in rows]
+
     def details(self, case: CaseRow) -> dict[str, Any]:
         """What was sealed when the case was opened. Raises ``TamperedError``."""
         return dict(orjson.loads(self._open(case, case.details, "vault_case", case.case_id, 1)))
@@ -202,15 +209,33 @@ class Vault:
     def contents(self, heads: Sequence[Head], cases: Mapping[str, CaseRow]) -> dict[str, Content]:
         """Open these resources: reference -> content. What does not open is left out; the door asks why."""
         opened: dict[str, Content] = {}
-        for head in heads:
-            body, ehr_copy = self._connection.execute(
-                select(vault_resource.c.body, vault_resource.c.ehr_copy).where(*self._is(head))
-            ).one()
+        for head, body, ehr_copy in self._sealed(heads):
             try:
                 opened[head.reference] = self._content(head, cases[head.case_id], body, ehr_copy)
             except TamperedError:
                 continue
         return opened
+
+    def _sealed(self, heads: Sequence[Head]) -> Iterator[tuple[Head, bytes, bytes | None]]:
+        """Body and copy of each of these, not opened, in their order."""
+        columns = (vault_resource.c.body, vault_resource.c.ehr_copy)
+        if len(heads) == 1:
+            yield (heads[0], *self._connection.execute(select(*columns).where(*self._is(heads[0]))).one())
+            return
+        named = (vault_resource.c.resource_type, vault_resource.c.resource_id, vault_resource.c.version)
+        for start in range(0, len(heads), CHUNK):
+            chunk = heads[start : start + CHUNK]
+            statement = select(*named, *columns).where(
+                vault_resource.c.tenant_id == self._tenant_id,
+                vault_resource.c.resource_type.in_({head.resource_type for head in chunk}),
+                vault_resource.c.resource_id.in_([head.resource_id for head in chunk]),
+            )
+            rows = {tuple(row[:3]): row[3:] for row in self._connection.execute(statement)}
+            yield from (
+                (head, *rows[head.resource_type, head.resource_id, head.version])
+                for head in chunk
+                if (head.resource_type, head.resource_id, head.version) in rows
+            )
 
     def sealed_consents(self, case_ids: Sequence[str]) -> dict[str, list[SealedRow]]:
         """Case id -> its Consent rows, not opened, in one statement."""
@@ -288,6 +313,40 @@ class Vault:
             return Content(payload, None)
         copy = self._open(case, ehr_copy, "vault_resource.ehr_copy", head.reference, 0)
         return Content(payload, copy.decode())
+
+    # -- what a program reads ------------------------------------------------------------------------------------
+
+    def views(self, wanted: Mapping[bytes, tuple[CaseRow, str]]) -> dict[bytes, dict[str, Any]]:
+        """What was noted of each view: index -> content. ``wanted``: index -> case and reference. One that does not
+        open is as good as none."""
+        found: dict[bytes, dict[str, Any]] = {}
+        indexes = list(wanted)
+        for start in range(0, len(indexes), CHUNK):
+            statement = select(partner_view.c.view_index, partner_view.c.body).where(
+                partner_view.c.tenant_id == self._tenant_id,
+                partner_view.c.view_index.in_(indexes[start : start + CHUNK]),
+            )
+            for index, body in self._connection.execute(statement):
+                case, reference = wanted[bytes(index)]
+                try:
+                    found[bytes(index)] = orjson.loads(self._open(case, body, "partner_view", reference, 1))
+                except TamperedError:
+                    continue
+        return found
+
+    def note_views(self, noted: Mapping[bytes, tuple[CaseRow, str, dict[str, Any]]], now: datetime) -> None:
+        """Remember these views: index -> case, reference and content."""
+        rows = [
+            {
+                "tenant_id": self._tenant_id,
+                "view_index": index,
+                "month": f"{now:%Y-%m}",
+                "case_id": case.case_id,
+                "body": self._key(case).seal(orjson.dumps(content), table="partner_view", row_id=reference, version=1),
+            }
+            for index, (case, reference, content) in noted.items()
+        ]
+        insert_or_replace(self._connection, partner_view, rows)
 
     # -- receipts ------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,12 @@ def may_write_status(tier: Tier, status: str) -> bool:
 
 def may_write_business_status(tier: Tier, code: str) -> bool:
     """May a program under a release of this tier tell us this ``businessStatus`` code?"""
-    return code in _reached(tier, _BUSINESS_CODES_BY_TIER)
+    return code in business_codes(tier)
+
+
+def business_codes(tier: Tier) -> frozenset[str]:
+    """The ``businessStatus`` codes that a program under a release of this tier may tell us."""
+    return _reached(tier, _BUSINESS_CODES_BY_TIER)
 
 
 def may_write_output(tier: Tier) -> bool:

@@ -15,12 +15,11 @@ from fhir_profiles.proposed_appointment import proposed_appointment
 from fhir_profiles.security_labels import SENSITIVITIES, enforced_labels, labels_for
 from fhir_profiles.validation import Issue, validate
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
-from smart_app.policy import attestation, clinic_calendar, status_back
+from smart_app.policy import attestation, clinic_calendar, status_back, task_view
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE, ClinicDay
 from smart_app.policy.contact_end import has_ended
-from smart_app.policy.task_states import Tier
-from smart_app.ports import CaseKind, Door, Partner, Payload, Site, Stored, UnitOfWork
+from smart_app.ports import CaseKind, Door, Partner, Payload, Site, UnitOfWork
 
 PROFILE = "referral-bundle"
 URGENT = frozenset({"asap", "stat"})
@@ -90,20 +89,21 @@ def task_for_partner(work: UnitOfWork, task_id: str) -> Shown:
     Raises ``NothingToShowError`` for anything that is not this program's.
     """
     stored = work.read(f"Task/{task_id}")
-    task = stored.payload
-    if task["requester"]["reference"] != work.requester.user_reference:
-        return _shown(status_back.our_request_as_program_sees_it(task))
-    named = status_back.appointment_to_name(one.payload for one in work.in_case(stored.case_id, "Appointment"))
+    program = work.requester.user_reference
+    if stored.payload["requester"]["reference"] != program:
+        return _shown(status_back.our_request_as_program_sees_it(stored.payload))
+    visits, releases = (_payloads(work, stored.case_id, kind) for kind in ("Appointment", "Consent"))
     return _shown(
-        status_back.own_request_as_sender_sees_it(task, appointment_reference=named, tier=_tier(work, stored))
+        task_view.shown_to(program, stored.payload, visits=visits, releases=releases, now=work.now, zone=work.zone)
     )
 
 
 def appointment_for_partner(work: UnitOfWork, appointment_id: str) -> Shown:
     """Day and time of a visit this program asked for, inside release A; else as if absent (R21)."""
     stored = work.read(f"Appointment/{appointment_id}")
-    tasks = work.in_case(stored.case_id, "Task")
-    is_released = bool(tasks) and _tier(work, tasks[0]) in status_back.TIERS_WITH_TIME
+    tasks, releases = (_payloads(work, stored.case_id, kind) for kind in ("Task", "Consent"))
+    tiers = [task_view.tier_of(task, releases, now=work.now, zone=work.zone) for task in tasks[:1]]
+    is_released = bool(tiers) and tiers[0] in status_back.TIERS_WITH_TIME
     if not is_released or stored.payload["status"] == "proposed":
         work.audit_refusal("R21", partner_id=_program(work.requester), reference=stored.reference)
         raise NothingToShowError(rule="R21")
@@ -233,16 +233,8 @@ def _identifiers(payload: Payload) -> list[str]:
     return [f"{kind}|{identifier['system']}|{identifier['value']}" for kind, identifier in named]
 
 
-def _tier(work: UnitOfWork, task: Stored) -> Tier:
-    """Of release A: what we may tell this program about its own request now."""
-    return attestation.tier_in_force(
-        [consent.payload for consent in work.in_case(task.case_id, "Consent")],
-        discloser=task.payload["owner"]["reference"],
-        recipient=task.payload["requester"]["reference"],
-        item=task.reference,
-        now=work.now,
-        zone=work.zone,
-    )
+def _payloads(work: UnitOfWork, case_id: str, kind: str) -> list[Payload]:
+    return [one.payload for one in work.in_case(case_id, kind)]
 
 
 def _led_to(value: Any, names: dict[str, str]) -> Any:

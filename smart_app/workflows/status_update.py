@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
@@ -9,12 +10,13 @@ from typing import NoReturn
 from fhir_profiles.security_labels import label_problems
 from fhir_profiles.validation import Issue, validate
 from smart_app.errors import InvalidError, NothingToShowError, PreconditionError, RefusedError
-from smart_app.policy import attestation, status_back, task_states
+from smart_app.policy import status_back, task_patch, task_states, task_view
 from smart_app.policy.access import Requester
 from smart_app.policy.task_states import Party, Tier
 from smart_app.ports import Door, Payload, Stored, UnitOfWork
 
 PROFILE = "referral-task"
+BodyOf = Callable[[Payload], Payload]
 
 
 @dataclass(frozen=True)
@@ -36,44 +38,68 @@ def update_from_partner(
     with the allowed moves.
     """
     _require_valid(task_id, body)
-    reference = f"Task/{task_id}"
     with door.open_for(requester, now) as work:
-        stored = work.read(reference)
+        stored = work.read(f"Task/{task_id}")
         if status_back.lowers_labels(stored.payload, body):
-            _refuse(work, reference, "R3")
-        if stored.payload["requester"]["reference"] == requester.user_reference:
-            return _cancel_own_request(work, stored, body, if_match)
-        if stored.payload["owner"]["reference"] != requester.user_reference:
-            raise NothingToShowError(rule="R19")
-        tier = _tier(work, stored)
-        if tier is Tier.NONE:
-            _refuse(work, reference, "R20")
-        shown = status_back.our_request_as_program_sees_it(stored.payload)
-        if if_match != status_back.etag_of(shown):
-            raise PreconditionError
-        asked = status_back.asked_change(shown, body)
-        if not status_back.is_inside(asked, tier):
-            _refuse(work, reference, "R20")
-        if asked.is_nothing:
-            return _updated(shown)
-        if asked.changes_status:
-            _require_move(str(shown["status"]), asked.status, Party.TARGET)
-        changed = work.amend(reference, lambda current: status_back.apply(current, body, asked), if_match=stored.etag)
+            _refuse(work, stored.reference, "R3")
+        return _updated_by(work, stored, lambda shown: body, if_match)
+
+
+def patch_from_partner(
+    door: Door, requester: Requester, task_id: str, steps: list[task_patch.Step], if_match: str, now: datetime
+) -> Updated:
+    """The same for ``steps`` on what the program may read. The release is asked first, then the version: a patch is
+    not even tried on what its sender may not change."""
+    with door.open_for(requester, now) as work:
+        stored = work.read(f"Task/{task_id}")
+
+        def body_of(shown: Payload) -> Payload:
+            try:
+                body = task_patch.applied(shown, steps)
+            except task_patch.PatchError as error:
+                raise InvalidError(issues=[error.issue]) from None
+            _require_valid(task_id, body)
+            if status_back.lowers_labels(stored.payload, body):
+                _refuse(work, stored.reference, "R3")
+            return body
+
+        return _updated_by(work, stored, body_of, if_match)
+
+
+def _updated_by(work: UnitOfWork, stored: Stored, body_of: BodyOf, if_match: str) -> Updated:
+    """``body_of`` gives the Task as its sender wants it, from the Task as it may read it."""
+    reference, program = stored.reference, work.requester.user_reference
+    if stored.payload["requester"]["reference"] == program:
+        return _cancel_own_request(work, stored, body_of, if_match)
+    if stored.payload["owner"]["reference"] != program:
+        raise NothingToShowError(rule="R19")
+    tier = _tier(work, stored)
+    if tier is Tier.NONE:
+        _refuse(work, reference, "R20")
+    shown = status_back.our_request_as_program_sees_it(stored.payload)
+    if if_match != status_back.etag_of(shown):
+        raise PreconditionError
+    body = body_of(shown)
+    asked = status_back.asked_change(shown, body)
+    if not status_back.is_inside(asked, tier):
+        _refuse(work, reference, "R20")
+    if asked.is_nothing:
+        return _updated(shown)
+    if asked.changes_status:
+        _require_move(str(shown["status"]), asked.status, Party.TARGET)
+    changed = work.amend(reference, lambda current: status_back.apply(current, body, asked), if_match=stored.etag)
     return _updated(status_back.our_request_as_program_sees_it(changed.payload))
 
 
-def _cancel_own_request(work: UnitOfWork, stored: Stored, body: Payload, if_match: str) -> Updated:
+def _cancel_own_request(work: UnitOfWork, stored: Stored, body_of: BodyOf, if_match: str) -> Updated:
     """The survivor changed their mind: the program that asked says "cancelled", nothing else. The move is judged by
     what the program may see, so that the answer does not tell what became of the request here (R21)."""
-    partner, ours = stored.payload["requester"]["reference"], stored.payload["owner"]["reference"]
-    releases = [consent.payload for consent in work.in_case(stored.case_id, "Consent")]
-    tier = attestation.tier_in_force(
-        releases, discloser=ours, recipient=partner, item=stored.reference, now=work.now, zone=work.zone
-    )
+    tier = _tier(work, stored)
     named = status_back.appointment_to_name(one.payload for one in work.in_case(stored.case_id, "Appointment"))
     shown = status_back.own_request_as_sender_sees_it(stored.payload, appointment_reference=named, tier=tier)
     if if_match != status_back.etag_of(shown):
         raise PreconditionError
+    body = body_of(shown)
     asked = status_back.asked_change(shown, body)
     if asked.is_nothing:
         return _updated(shown)
@@ -104,15 +130,8 @@ def _require_valid(task_id: str, body: Payload) -> None:
 
 
 def _tier(work: UnitOfWork, stored: Stored) -> Tier:
-    task = stored.payload
-    return attestation.tier_in_force(
-        [consent.payload for consent in work.in_case(stored.case_id, "Consent")],
-        discloser=task["owner"]["reference"],
-        recipient=task["requester"]["reference"],
-        item=stored.reference,
-        now=work.now,
-        zone=work.zone,
-    )
+    releases = [consent.payload for consent in work.in_case(stored.case_id, "Consent")]
+    return task_view.tier_of(stored.payload, releases, now=work.now, zone=work.zone)
 
 
 def _require_move(status: str, new_status: str, party: Party) -> None:

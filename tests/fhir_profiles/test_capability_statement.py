@@ -9,7 +9,7 @@ from fhir_profiles.capability_statement import INTERACTIONS, capability_statemen
 
 
 def test_the_capability_statement_lists_exactly_what_is_offered() -> None:
-    """A partner can read on one page what it may do: no search of people, visits or slots (R18)."""
+    """A partner can read on one page what it may do: list its own Tasks, and search no people, visits, slots (R18)."""
     made = capability_statement(
         public_base_url="https://clinic.example/",
         software_name="Care Connections",
@@ -24,6 +24,7 @@ def test_the_capability_statement_lists_exactly_what_is_offered() -> None:
     assert listed == INTERACTIONS
     assert not {"Patient", "Slot"} & set(listed)
     assert {item["type"]: [one["name"] for one in item["operation"]] for item in offered if "operation" in item} == {
-        "Bundle": ["validate"]
+        "Bundle": ["validate"],
+        "Task": ["status"],
     }
-    assert all("searchParam" not in item for item in offered)
+    assert [item["type"] for item in offered if "searchParam" in item] == ["Task"]

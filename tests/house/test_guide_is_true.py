@@ -14,7 +14,7 @@ from flask import Flask
 from fhir_profiles import referral_task
 from launch import scopes
 from smart_app.gateways import ehr
-from smart_app.policy import leaving
+from smart_app.policy import leaving, task_search
 
 ROOT = Path(__file__).resolve().parents[2]
 IG = ROOT / "fhir_profiles" / "ig"
@@ -61,14 +61,19 @@ def test_the_guide_promises_what_the_server_answers(app: Flask) -> None:
 
 
 def test_what_the_guide_defines_is_what_is_served(app: Flask) -> None:
-    """An operation of the guide answers, and one that it does not define is refused; no search is promised."""
+    """An operation of the guide answers, and one that it does not define is refused; the one search that is promised is
+    of a program's own Tasks, by the parameters that are taken."""
     rest = resources()["CapabilityStatement/partner-server"]["rest"][0]
     listed = {one["definition"] for item in rest["resource"] for one in item.get("operation", [])}
     defined = {one["url"] for key, one in resources().items() if key.startswith("OperationDefinition/")}
     assert listed == defined
-    assert all("searchParam" not in item for item in rest["resource"])
+    searches = {
+        item["type"]: [one["name"] for one in item["searchParam"]] for item in rest["resource"] if "searchParam" in item
+    }
+    assert searches == {"Task": ["_lastUpdated", "status"]}
+    assert set(searches["Task"]) == {name for name in task_search.PARAMETERS if name not in ("_count", "_after")}
     routes = {rule.rule for rule in app.url_map.iter_rules() if "$" in rule.rule}
-    assert routes == {"/fhir/Bundle/$validate"}
+    assert routes == {"/fhir/Bundle/$validate", "/fhir/Task/<task_id>/$status"}
 
 
 def _asked() -> dict[str, dict[str, str]]:

@@ -59,7 +59,7 @@ def test_the_made_parts_are_as_the_code_makes_them() -> None:
 
 def test_the_referral_on_the_page_is_valid() -> None:
     """What an engineer copies is right, to the last letter."""
-    assert shown() == json.loads(json.dumps(maker().shortest_referral()))
+    assert shown() == json.loads(json.dumps(maker().shortest_referral(maker().SIGNED)))
     assert validate(shown(), "referral-bundle") == []
 
 

@@ -16,7 +16,7 @@ from smart_app import api, guards
 
 SCOPES = (
     "system/Patient.c system/Consent.c system/ServiceRequest.cr system/Task.crus system/Appointment.cr "
-    "system/HealthcareService.u"
+    "system/HealthcareService.ru"
 )
 
 
@@ -25,6 +25,11 @@ class FakeTokens:
 
     def __init__(self) -> None:
         self.scopes = SCOPES
+        engine: Any = None
+        self._tokens = PartnerTokens(engine, "hc1", lambda _: True)
+
+    def require_pace(self, address: str | None) -> None:
+        self._tokens.require_pace(address)
 
     def require_token(self, headers: Mapping[str, str]) -> PartnerToken:
         word = headers.get("Authorization", "").removeprefix("Bearer ")

@@ -177,6 +177,11 @@ def test_without_a_live_token_every_path_is_401(http: FlaskClient, post: Post, o
         ("system/Patient.c", "POST", "/fhir/Bundle/$validate"),
         ("system/Task.crus", "GET", "/fhir/Task/{task}"),
         ("system/Task.crus", "PUT", "/fhir/Task/{task}"),
+        ("system/Task.crus", "GET", "/fhir/Task"),
+        ("system/Task.crus", "PATCH", "/fhir/Task/{task}"),
+        ("system/Task.crus", "GET", "/fhir/Task/{task}/$status"),
+        ("system/HealthcareService.ru", "GET", "/fhir/HealthcareService/harbor"),
+        ("system/HealthcareService.ru", "PUT", "/fhir/HealthcareService/harbor"),
         ("system/ServiceRequest.cr", "GET", "/fhir/ServiceRequest/x"),
         ("system/Appointment.cr", "GET", "/fhir/Appointment/x"),
     ],
@@ -210,8 +215,31 @@ UNLISTED_CALLS = [
     ("GET", "/fhir"),
     ("GET", "/fhir/"),
     ("POST", "/fhir/"),
-    ("GET", "/fhir/Task"),
-    ("GET", "/fhir/Task?status=requested"),
+    ("GET", "/fhir/Task?_sort=status"),
+    ("GET", "/fhir/Task?status=requested&patient=x"),
+    ("GET", "/fhir/Task?status:not=requested"),
+    ("GET", "/fhir/Task?status=Requested"),
+    ("GET", "/fhir/Task?status="),
+    ("GET", "/fhir/Task?status=requested&status=accepted"),
+    ("GET", "/fhir/Task?_count=0"),
+    ("GET", "/fhir/Task?_count=-1"),
+    ("GET", "/fhir/Task?_count=x"),
+    ("GET", "/fhir/Task?_lastUpdated=2026-11-24"),
+    ("GET", "/fhir/Task?_lastUpdated=ge2026"),
+    ("GET", "/fhir/Task?_lastUpdated=sa2026-11-24"),
+    ("GET", "/fhir/Task?_lastUpdated=ge2026-11-24&_lastUpdated=le2026-11-25&_lastUpdated=lt2026-11-26"),
+    ("GET", "/fhir/Task?_after=x"),
+    ("GET", "/fhir/Task?_include=Task:focus"),
+    ("GET", "/fhir/Task?_summary=count"),
+    ("HEAD", "/fhir/Task"),
+    ("POST", "/fhir/Task"),
+    ("GET", "/fhir/Task/{task}/$status?x=1"),
+    ("PUT", "/fhir/Task/{task}/$status"),
+    ("GET", "/fhir/HealthcareService"),
+    ("GET", "/fhir/HealthcareService/harbor?_format=json"),
+    ("PATCH", "/fhir/HealthcareService/harbor"),
+    ("POST", "/fhir/HealthcareService"),
+    ("DELETE", "/fhir/HealthcareService/harbor"),
     ("GET", "/fhir/Patient?name=Dana"),
     ("GET", "/fhir/Patient/p-dana"),
     ("POST", "/fhir/Patient"),
@@ -225,7 +253,6 @@ UNLISTED_CALLS = [
     ("GET", "/fhir/Task/{task}/$meta"),
     ("HEAD", "/fhir/Task/{task}"),
     ("OPTIONS", "/fhir/Task/{task}"),
-    ("PATCH", "/fhir/Task/{task}"),
     ("DELETE", "/fhir/Task/{task}"),
     ("POST", "/fhir/Task/{task}"),
     ("PUT", "/fhir/ServiceRequest/x"),
@@ -368,7 +395,7 @@ def test_the_capability_statement_is_public_and_names_what_is_served(http: Flask
         if rule.endpoint.startswith("partner_fhir.") and not rule.endpoint.endswith("unlisted")
         for method in (rule.methods or set()) - {"HEAD"}
     }
-    methods = {"read": "GET", "create": "POST", "update": "PUT"}
+    methods = {"read": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "search-type": "GET"}
     listed = {(kind, methods[one]) for kind, interactions in INTERACTIONS.items() for one in interactions}
     listed |= {(kind, "POST") for kind in OPERATIONS}
     assert served - {("fhir", "POST"), ("", "POST"), ("/fhir", "POST")} == listed

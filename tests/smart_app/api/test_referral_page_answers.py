@@ -17,6 +17,7 @@ from smart_app.workflows import referral
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "referral-by-fhir.md").read_text()
 HEADERS = {"Authorization": "Bearer harbor", "Content-Type": "application/fhir+json"}
+PATCH = {"Content-Type": "application/json-patch+json"}
 Payload = dict[str, Any]
 
 
@@ -138,6 +139,18 @@ def _asked(http: FlaskClient, method: str, path: str, body: bytes = b"{}", **hea
     return str(answer.status_code), issue["code"], issue.get("details", {}).get("text", "")
 
 
+def _renamed_service(http: FlaskClient) -> tuple[str, str, str]:
+    path = "/fhir/HealthcareService/harbor"
+    shown = http.get(path, headers=HEADERS)
+    body = json.dumps({**shown.get_json(), "name": "Another"}).encode()
+    return _asked(http, "PUT", path, body, **{"If-Match": shown.headers["ETag"]})
+
+
+def _throttled(http: FlaskClient) -> tuple[str, str, str]:
+    answers = (_asked(http, "GET", "/fhir/Task?x=1") for _ in range(2000))
+    return next(answer for answer in answers if answer[0] == "429")
+
+
 def test_each_answer_that_can_be_provoked_has_its_row(
     http: FlaskClient, world: Any, clinician: Callable[..., Requester], release_b: Callable[..., Payload]
 ) -> None:
@@ -156,7 +169,9 @@ def test_each_answer_that_can_be_provoked_has_its_row(
         _asked(http, "POST", "/fhir", shortest),
         _asked(http, "POST", "/fhir", shortest),
         _asked(http, "POST", "/fhir", other),
-        _asked(http, "GET", "/fhir/Task"),
+        _asked(http, "GET", "/fhir/Task?patient=x"),
+        _asked(http, "PATCH", path, b"[]", **{"If-Match": etag, **PATCH}),
+        _asked(http, "PATCH", path, b"[]", **{"If-Match": etag}),
         _asked(http, "GET", path, Authorization="Bearer dead"),
         _asked(http, "GET", "/fhir/Task/none"),
         _asked(http, "PUT", path, body, **{"If-Match": etag}),
@@ -167,8 +182,11 @@ def test_each_answer_that_can_be_provoked_has_its_row(
         (str(http.post("/fhir/Consent", data=json.dumps(release), headers=HEADERS).status_code), "", ""),
         _asked(http, "POST", "/fhir/Consent", json.dumps(again).encode()),
         _asked(http, "PUT", path, body, **{"If-Match": 'W/"old"'}),
+        _asked(http, "PATCH", path, b'[{"op":"remove","path":"/x"}]', **{"If-Match": etag, **PATCH}),
+        _renamed_service(http),
+        _throttled(http),
     }
     assert {status for status, _, _ in seen} == {
-        *("200", "201", "202", "400", "401", "403", "404", "409", "412", "413", "415", "428")
+        *("200", "201", "202", "400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "429")
     }
     assert seen - rows() == set()
