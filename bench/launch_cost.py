@@ -278,7 +278,7 @@ def free_port() -> int:
 @contextmanager
 def running_demo(folder: Path) -> Iterator[Place]:
     """A demo on free ports, ended afterwards in order."""
-    place = Place(folder, Ports(*(free_port() for _ in range(5))))
+    place = Place(folder, Ports(*(free_port() for _ in range(6))))
     command = [sys.executable, "-m", "smart_app", "demo", "--directory", str(folder)]
     for name, port in vars(place.ports).items():
         command += [f"--{name.replace('_', '-')}-port", str(port)]

@@ -326,7 +326,9 @@ class VaultDoor:
 
 def _common(requester: Requester, now: datetime) -> dict[str, Any]:
     """Who asks, in the words of the log: opaque ids only."""
+    person = {} if requester.member_id is None else {"member": requester.member_id}
     return {
+        **person,
         "at": now.isoformat(),
         "who": requester.user_reference,
         "role": requester.role.value,
