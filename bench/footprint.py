@@ -24,6 +24,7 @@ LIMIT_MB = 600
 PARTS = (
     ("sandbox-ehr", "launch.sandbox ehr"),
     ("sandbox-program", "launch.sandbox program"),
+    ("inbox", " --surface advocate"),
     ("app", " serve"),
     ("worker", " work"),
     ("demo", " demo "),

@@ -410,7 +410,7 @@ def free_port() -> int:
 @contextmanager
 def running_demo(folder: Path) -> Iterator[tuple[Place, int]]:
     """A demo on free ports and its process id, ended afterwards in order."""
-    place = Place(folder, Ports(*(free_port() for _ in range(5))))
+    place = Place(folder, Ports(*(free_port() for _ in range(6))))
     command = [sys.executable, "-m", "smart_app", "demo", "--directory", str(folder)]
     for name, port in vars(place.ports).items():
         command += [f"--{name.replace('_', '-')}-port", str(port)]

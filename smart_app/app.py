@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -174,7 +174,7 @@ def create_app(
     pages.register(app)
     for blueprint in api.register(app):
         csrf.exempt(blueprint)  # bearer tokens only, no cookie
-    _install_headers(app, settings)
+    install_headers(app, settings, lambda: _policy(settings))
     app.extensions[SWEEP] = lambda: _sweep(launched, base, settings)
     # What the first request would otherwise wait for, a second in all: the R4 models, the profiles and the holidays.
     r4.load()
@@ -184,7 +184,7 @@ def create_app(
         app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
     )
     if settings.trusted_proxies:
-        app.wsgi_app = _BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+        app.wsgi_app = BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -350,7 +350,9 @@ def seed_demo_partners(settings: Settings, program_url: str) -> None:
     directory = SqlDirectory(engine, settings.tenant_id)
     today = now().astimezone(ZoneInfo(settings.site.time_zone)).date()
     for partner, jwks_path in _demo_partners(program_url, today):
-        directory.add_partner(partner)
+        known = directory.partner(partner.partner_id)
+        said = ("inbox_alert", "tells_opened", "full_on", "is_answering")  # what the program itself said stays
+        directory.add_partner(replace(partner, **{name: getattr(known, name) for name in said}) if known else partner)
         client = launch_routes.PartnerClient(partner.client_id or "", jwks_url=program_url + jwks_path)
         launch_routes.register_partner_client(engine, settings.tenant_id, settings.registrations, client)
     engine.dispose()
@@ -409,7 +411,7 @@ def _is_client_open(base: Foundation, client_id: str) -> bool:
     return partner is not None and base.mou_gate.is_open(partner.partner_id, now())
 
 
-class _BehindProxies:
+class BehindProxies:
     """Counts and audits callers by their own address where a proxy that settings trust tells it. The last address that
     is not a proxy of ours counts: what stands before it is the caller's own word."""
 
@@ -419,6 +421,7 @@ class _BehindProxies:
         self._trusted = tuple(ipaddress.ip_network(text) for text in trusted)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """One request, under its caller's own address."""
         if self._is_ours(_address(str(environ.get("REMOTE_ADDR", "")))):
             told = [_address(part.strip()) for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
             callers = [address for address in told if not self._is_ours(address)]
@@ -439,9 +442,16 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
-def _install_headers(app: Flask, settings: Settings) -> None:
+def _policy(settings: Settings) -> str:
+    """Who may frame this answer: before an EHR is known every registered one, in a launch only its own."""
+    framers = settings.registrations.all_frame_origins()
+    if "launch" in g:
+        framers = settings.registrations.for_id(guards.launch().registration_id).frame_origins
+    return content_security_policy(framers, g.get("form_target", ""))
+
+
+def install_headers(app: Flask, settings: Settings, policy: Callable[[], str]) -> None:
     """Security headers on every answer, error pages too, and one log line of allow-listed fields."""
-    everyone = settings.registrations.all_frame_origins()
 
     @app.before_request
     def start_clock() -> None:
@@ -449,10 +459,7 @@ def _install_headers(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        framers = everyone
-        if "launch" in g:
-            framers = settings.registrations.for_id(guards.launch().registration_id).frame_origins
-        response.headers["Content-Security-Policy"] = content_security_policy(framers, g.get("form_target", ""))
+        response.headers["Content-Security-Policy"] = policy()
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -76,8 +76,15 @@ def migrate(context: click.Context) -> None:
 @cli.command()
 @click.option("--threads", type=click.IntRange(2, 64), default=32, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True)
+@click.option(
+    "--surface",
+    type=click.Choice(["clinic", "advocate"]),
+    default="clinic",
+    show_default=True,
+    help="The clinic's pages and API, or the inbox for programs: two servers that share no page.",
+)
 @click.pass_context
-def serve(context: click.Context, threads: int, workers: int) -> None:
+def serve(context: click.Context, threads: int, workers: int, surface: str) -> None:
     """Run the web app (gunicorn, gthread)."""
     from gunicorn.app.base import BaseApplication
 
@@ -86,11 +93,18 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
+    host, port = settings.bind_host, settings.bind_port
+    if surface == "advocate":
+        from smart_app.inbox_app import create_served_inbox
+
+        if settings.inbox is None:
+            _stop("There is no [inbox] in the settings: docs/settings.md says what belongs there.")
+        host, port = settings.inbox.bind_host, settings.inbox.bind_port
 
     class _Server(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
             options: dict[str, Any] = {
-                "bind": f"{settings.bind_host}:{settings.bind_port}",
+                "bind": f"{host}:{port}",
                 "worker_class": "gthread",
                 "workers": workers,
                 "threads": threads,
@@ -114,6 +128,8 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
+            if surface == "advocate":
+                return create_served_inbox(settings)
             return create_served_app(settings, threads=threads)
 
     _Server().run()
@@ -130,7 +146,39 @@ def work(context: click.Context) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if settings.mail is not None:
+        from smart_app.inbox_app import create_staff_alert
+
+        threading.Thread(target=create_staff_alert(settings).run, args=(stop,), name="staff-alert", daemon=True).start()
     create_worker(settings).run(stop)
+
+
+@cli.group()
+def inbox() -> None:
+    """The inbox for programs without a FHIR system."""
+
+
+@inbox.command()
+@click.option("--name", default="Admin", show_default=True, help="What colleagues call this person.")
+@click.argument("partner_id")
+@click.pass_context
+def invite(context: click.Context, partner_id: str, name: str) -> None:
+    """Invite the first admin of a program, or a new one after its last admin was lost and you called back.
+
+    Prints an address and a code, once. Send the address any way you like; say the code by voice, to a number you knew
+    before. Both work once, for 24 hours.
+    """
+    from smart_app.app import require_current_schema
+    from smart_app.inbox_app import invite_admin
+
+    settings = _settings(context)
+    _or_stop(require_current_schema, settings)
+    if settings.inbox is None:
+        _stop("There is no [inbox] in the settings: docs/settings.md says what belongs there.")
+    made = invite_admin(settings, partner_id, name)
+    if made is None:
+        _stop("No program has this id.")
+    click.echo(f"Address: {made[0]}\nCode, by voice only: {made[1]}")
 
 
 @cli.group()
@@ -216,6 +264,7 @@ def validate(form: str, profile: str | None, files: tuple[str, ...]) -> None:
 @click.option("--ehr-control-port", type=int, default=9001, show_default=True)
 @click.option("--program-port", type=int, default=9100, show_default=True)
 @click.option("--program-control-port", type=int, default=9101, show_default=True)
+@click.option("--inbox-port", type=int, default=8100, show_default=True)
 def demo(
     directory: Path, data: Path | None, database: str | None, tour: bool, strip_labels: bool, **ports: int
 ) -> None:
@@ -230,10 +279,14 @@ def demo(
         database,
     )
 
-    def set_up_vault() -> None:
+    def set_up_vault() -> list[str]:
+        from smart_app.inbox_app import invite_admin
+
         settings = load(place.config)
         migrate_database(settings)
         seed_demo_partners(settings, place.program_url)
+        address, code = invite_admin(settings, "northside", "Admin") or ("", "")
+        return [f"  Northside's inbox      {address}", f"                         code, by voice: {code}"]
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -38,6 +38,7 @@ class Ports:
     ehr_control: int = 9001
     program: int = 9100
     program_control: int = 9101
+    inbox: int = 8100
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Place:
     def app_url(self) -> str:
         """The app, on another site than the EHR."""
         return f"http://127.0.0.1:{self.ports.app}"
+
+    @property
+    def inbox_url(self) -> str:
+        """The inbox for programs; by name, because a passkey is bound to a host name."""
+        return f"http://localhost:{self.ports.inbox}"
 
     @property
     def ehr_url(self) -> str:
@@ -182,8 +188,11 @@ class Processes:
         return {name: process.pid for name, process in self._running}
 
 
-def start_all(processes: Processes, place: Place, *, data: Path | None, before_app: Callable[[], None]) -> None:
-    """EHR and program first, then the probe that writes the proof, then the vault, then app and worker."""
+def start_all(
+    processes: Processes, place: Place, *, data: Path | None, before_app: Callable[[], Sequence[str]]
+) -> Sequence[str]:
+    """EHR and program first, then the probe that writes the proof, then the vault, then app, worker and inbox. Returns
+    what ``before_app`` has to say."""
     p = place.ports
     folder = place.directory
     ehr = ["-m", "launch.sandbox", "ehr", "--port", str(p.ehr), "--control", str(p.ehr_control)]
@@ -195,12 +204,15 @@ def start_all(processes: Processes, place: Place, *, data: Path | None, before_a
     processes.wait_for("sandbox-ehr", f"{place.ehr_control}/state")
     processes.wait_for("sandbox-program", f"{place.program_control}/state")
     probe_labels(place)
-    before_app()
+    more = before_app()
     cli = ["-m", "smart_app", "--config", str(place.config)]
     processes.start("app", [*cli, "serve"])
     processes.start("worker", [*cli, "work"])
+    processes.start("inbox", [*cli, "serve", "--surface", "advocate", "--threads", "4"])
     processes.wait_for("app", f"{place.app_url}/health")
+    processes.wait_for("inbox", f"{place.inbox_url}/phones")
     processes.require_alive()
+    return more
 
 
 def probe_labels(place: Place) -> None:
@@ -219,15 +231,16 @@ def run(
     *,
     data: Path | None,
     say: Callable[[str], None],
-    before_app: Callable[[], None],
+    before_app: Callable[[], Sequence[str]],
     on_ready: Callable[[], int] | None,
 ) -> int:
-    """Start all, print the URLs and the ``Ready`` line; then either play ``on_ready`` or wait for Ctrl-C."""
+    """Start all, print the URLs, what ``before_app`` has to say, and the ``Ready`` line; then either play ``on_ready``
+    or wait for Ctrl-C."""
     started = time.monotonic()
     with Processes(place) as processes:
         try:
-            start_all(processes, place, data=data, before_app=before_app)
-            for line in _urls(place):
+            more = start_all(processes, place, data=data, before_app=before_app)
+            for line in [*_urls(place), *more]:
                 say(line)
             say(f"Ready in {time.monotonic() - started:.1f} s. Ctrl-C stops all of it.")
             if on_ready is not None:
@@ -244,6 +257,8 @@ def _names(place: Place) -> dict[str, str]:
     return {
         "APP": place.app_url,
         "APP_PORT": str(place.ports.app),
+        "INBOX": place.inbox_url,
+        "INBOX_PORT": str(place.ports.inbox),
         "EHR": place.ehr_url,
         "EHR_CONTROL": place.ehr_control,
         "PROGRAM_CONTROL": place.program_control,

@@ -61,7 +61,7 @@ class Stored:
 @dataclass(frozen=True)
 class Case:
     """One case as a row without content. ``due_on``: the open clinic day asked for, inbound only (site's zone).
-    ``transport``: see ``Outbox.state_of``."""
+    ``transport``: see ``Outbox.state_of``. ``opened_at``: when a person at the program opened it; open cases only."""
 
     case_id: str
     kind: CaseKind
@@ -70,6 +70,8 @@ class Case:
     due_on: date | None = None
     needs_person: bool = False
     transport: str | None = None
+    began_at: datetime | None = None
+    opened_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,19 @@ class Outbox(Protocol):
     def state_of(self, case_id: str) -> str | None:
         """How far the case's send got, a transport fact of ours: "queued", "trying" (it failed at least once),
         "delivered", "stopped", "recalled" (stopped when the program may have had it already), "told" (then their system
-        was told) or "failed". None: nothing was queued, or the requester may not see the case."""
+        was told) or "failed". None: nothing was queued, or the requester may not see the case. In a program's inbox:
+        "inbox", or "inbox-phone" where its people are told by phone; then "opened"."""
+
+    def place(self, *, case_id: str, partner_id: str) -> None:
+        """Put the case into the inbox of ``partner_id`` here, in this commit, and let its people be told that something
+        waits."""
+
+    def note_opened(self, case_id: str, *, partner_id: str) -> None:
+        """A person at the program opens it now, for the first time; a transport fact of ours, without content: from
+        here on ``state_of`` is "opened", unless the program's setting keeps that from the clinic."""
+
+    def opened_at(self, case_id: str) -> datetime | None:
+        """When that was; None where nobody did, or the requester may not see the case."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +264,10 @@ class Partner:
     """One DSV program, public facts only. ``fhir_address`` is None for a partner without a FHIR system.
 
     ``says``: three sentences a clinician can say aloud. ``client_id``: its id at OUR token endpoint.
-    ``mou_*``: the agreement's dates (inclusive); ``acknowledge_minutes`` is its promise.
+    ``mou_*``: the agreement's dates (inclusive); ``acknowledge_minutes`` is its promise. ``inbox_alert``: how its
+    people are told that an item waits in its inbox here ("email", "phone"), None while it takes none there.
+    ``tells_opened``: the clinician may see when a person opened an item. ``full_on``: the clinic's day on which it says
+    that it is full. ``is_answering``: it says that somebody is there now.
     """
 
     partner_id: str
@@ -269,6 +286,10 @@ class Partner:
     token_endpoint: str | None = None
     our_client_id: str | None = None
     client_id: str | None = None
+    inbox_alert: str | None = None
+    tells_opened: bool = True
+    full_on: date | None = None
+    is_answering: bool = True
 
 
 class Directory(Protocol):

@@ -206,7 +206,7 @@ def demo(
 
     With ``--data`` the people of the Synthea bundles are loaded as well.
     """
-    place = Place(tmp_path_factory.mktemp("demo"), Ports(*(free_port() for _ in range(5))))
+    place = Place(tmp_path_factory.mktemp("demo"), Ports(*(free_port() for _ in range(6))))
     arguments = demo_arguments(place)
     if pytestconfig.getoption("--data"):
         arguments += ["--data", str(Path(pytestconfig.getoption("--data")).resolve())]

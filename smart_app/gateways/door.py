@@ -338,7 +338,9 @@ class VaultDoor:
             return found
         try:
             task = found.contents[job.reference]
-            items = [found.all_heads[ref] for ref in (job.reference, task["focus"]["reference"], task["for"]["reference"])]
+            items = [
+                found.all_heads[ref] for ref in (job.reference, task["focus"]["reference"], task["for"]["reference"])
+            ]
         except KeyError:
             found.rule, found.incident = "R5", job.reference
             return found
@@ -406,7 +408,9 @@ class VaultDoor:
 
 def _common(requester: Requester, now: datetime) -> dict[str, Any]:
     """Who asks, in the words of the log: opaque ids only."""
+    person = {} if requester.member_id is None else {"member": requester.member_id}
     return {
+        **person,
         "at": now.isoformat(),
         "who": requester.user_reference,
         "role": requester.role.value,

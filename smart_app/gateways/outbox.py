@@ -12,12 +12,13 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, or_, select, update
 
-from smart_app.gateways import alerts, lanes
+from smart_app.errors import LockedError
+from smart_app.gateways import alerts, inbox_alerts, lanes
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.engine import database_now, empty_wal, insert_or_add
 from smart_app.gateways.facts import UnitFacts
@@ -62,7 +63,7 @@ class UnitOutbox:
     """Queues work inside one transaction. Implements ``ports.Outbox``; ``may_see`` is the door's word on a case."""
 
     def __init__(
-        self, connection: Connection, cipher: MasterCipher, *, now: datetime, may_see: Callable[[str], bool]
+        self, connection: Connection, cipher: MasterCipher, *, now: datetime, may_see: Callable[..., bool]
     ) -> None:
         self._connection = connection
         self._cipher = cipher
@@ -111,6 +112,44 @@ class UnitOutbox:
         state: str | None = self._connection.execute(statement).scalar_one()
         return state
 
+    def place(self, *, case_id: str, partner_id: str) -> None:
+        """Nothing is sent: the program's people read it here, under the release. What waits is told to them."""
+        route = inbox_alerts.note_due(self._connection, self._cipher.tenant_id, partner_id)
+        if route is None:
+            raise LockedError("This program takes referrals by phone now. Call it together.", rule="R19")
+        _set_transport(
+            self._connection, self._cipher.tenant_id, case_id, "inbox" if route == "email" else "inbox-phone"
+        )
+
+    def note_opened(self, case_id: str, *, partner_id: str) -> None:
+        """The first time counts. The clinic is told unless the program's setting says no."""
+        if not self._may_see(case_id, "open-item"):
+            return
+        first = self._connection.execute(
+            update(vault_case)
+            .where(
+                vault_case.c.tenant_id == self._cipher.tenant_id,
+                vault_case.c.case_id == case_id,
+                vault_case.c.is_open,
+                vault_case.c.transport.in_(("inbox", "inbox-phone")),
+                vault_case.c.opened_at.is_(None),
+            )
+            .values(opened_at=self._now.timestamp())
+        )
+        if first.rowcount == 1 and inbox_alerts.tells_opened(self._connection, self._cipher.tenant_id, partner_id):
+            _set_transport(self._connection, self._cipher.tenant_id, case_id, "opened")
+
+    def opened_at(self, case_id: str) -> datetime | None:
+        """For whoever may see the case."""
+        if not self._may_see(case_id):
+            return None
+        opened_at = self._connection.execute(
+            select(vault_case.c.opened_at).where(
+                vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id
+            )
+        ).scalar_one()
+        return None if opened_at is None else datetime.fromtimestamp(opened_at, UTC)
+
     def _stop_what_waits(self, case_id: str) -> _Stopped:
         """Empty the open rows of a case."""
         of_case = (delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.case_id == case_id)
@@ -120,15 +159,17 @@ class UnitOutbox:
             .order_by(delivery.c.lease_until.is_(None), delivery.c.lease_until.desc())
             .with_for_update()
         ).all()
-        transport = self._connection.execute(
-            select(vault_case.c.transport).where(
+        transport, opened_at = self._connection.execute(
+            select(vault_case.c.transport, vault_case.c.opened_at).where(
                 vault_case.c.tenant_id == self._cipher.tenant_id, vault_case.c.case_id == case_id
             )
-        ).scalar()
+        ).one()
         self._connection.execute(
             update(delivery).where(*of_case, delivery.c.state == "open").values(state="done", **EMPTY)
         )
-        may_have_arrived = transport in ("delivered", "recalled") or any(row.attempts for row in waiting)
+        may_have_arrived = (
+            transport in ("delivered", "recalled") or any(row.attempts for row in waiting) or opened_at is not None
+        )
         if transport is not None:
             state = "recalled" if may_have_arrived else "stopped"
             _set_transport(self._connection, self._cipher.tenant_id, case_id, state)

@@ -48,6 +48,7 @@ vault_case = Table(
     Column("author_index", LargeBinary, nullable=False),
     Column("partner_index", LargeBinary),
     Column("transport", String(16)),  # content-free: see ports.Outbox.state_of
+    Column("opened_at", Double),  # when a person at the program first opened it; open work only
     Column("details", LargeBinary, nullable=False),
     CheckConstraint("kind IN ('disclosure', 'referral', 'inbound')", name="ck_vault_case_kind"),
     Index("ix_vault_case_patient", "tenant_id", "patient_index", "kind"),
@@ -237,5 +238,99 @@ partner = Table(
     Column("token_endpoint", Text),
     Column("our_client_id", Text),
     Column("client_id", String(255)),
+    Column("inbox_alert", String(8)),
+    Column("tells_opened", Boolean, nullable=False),
+    Column("full_on", Date),
+    Column("is_answering", Boolean, nullable=False),
     UniqueConstraint("tenant_id", "client_id", name="uq_partner_client"),
+)
+
+# A program's inbox: people, their passkeys, invitations, sessions. Codes, cookies and credential ids are keyed digests;
+# names, keys and addresses are sealed. Whoever is removed is gone from every table at once.
+inbox_member = Table(
+    "inbox_member",
+    metadata,
+    _tenant(),
+    Column("member_id", String(36), primary_key=True),
+    Column("partner_id", String(40), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("is_ready", Boolean, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_inbox_member_partner", "tenant_id", "partner_id"),
+)
+
+inbox_invite = Table(
+    "inbox_invite",
+    metadata,
+    _tenant(),
+    Column("invite_index", LargeBinary, primary_key=True),
+    Column("partner_id", String(40), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("code_index", LargeBinary, nullable=False),
+    Column("wrong_codes", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_inbox_invite_partner", "tenant_id", "partner_id"),
+)
+
+
+def _of_member() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["tenant_id", "member_id"], ["inbox_member.tenant_id", "inbox_member.member_id"], ondelete="CASCADE"
+    )
+
+
+inbox_passkey = Table(
+    "inbox_passkey",
+    metadata,
+    _tenant(),
+    Column("credential_index", LargeBinary, primary_key=True),
+    Column("member_id", String(36), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    _of_member(),
+    Index("ix_inbox_passkey_member", "tenant_id", "member_id"),
+)
+
+inbox_recovery_code = Table(
+    "inbox_recovery_code",
+    metadata,
+    _tenant(),
+    Column("code_index", LargeBinary, primary_key=True),
+    Column("member_id", String(36), nullable=False),
+    Column("month", String(7), nullable=False),
+    _of_member(),
+    Index("ix_inbox_recovery_code_member", "tenant_id", "member_id"),
+)
+
+# ``member_id`` is empty until somebody signed in. Exact times stand here for as long as the session lives.
+inbox_session = Table(
+    "inbox_session",
+    metadata,
+    _tenant(),
+    Column("session_index", LargeBinary, primary_key=True),
+    Column("member_id", String(36)),
+    Column("is_shared", Boolean, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    _of_member(),
+    Index("ix_inbox_session_expires", "tenant_id", "expires_at"),
+)
+
+# How a program's staff are told that something waits. ``test`` is none, waiting, sent or opened. The alert that is due
+# is one for all items, so that neither their number nor what they are shows in a mailbox.
+inbox_alert = Table(
+    "inbox_alert",
+    metadata,
+    _tenant(),
+    Column("partner_id", String(40), primary_key=True),
+    Column("route", String(8), nullable=False),
+    Column("test", String(8), nullable=False),
+    Column("due_at", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("sealed", LargeBinary),
 )

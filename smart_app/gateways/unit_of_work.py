@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, NoReturn
 
 import orjson
@@ -333,9 +333,9 @@ class Unit:
         if not (links.may_create(verdict.tie, verdict.result, kind) and is_to_us):
             self._refuse(verdict, "R20")
 
-    def _may_see(self, case_id: str) -> bool:
+    def _may_see(self, case_id: str, action: str = "read-transport") -> bool:
         verdicts = self._judge.verdicts(self._judge.case(case_id))
-        self._note_list("read-transport", verdicts)
+        self._note_list(action, verdicts)
         return any(verdict.is_shown for verdict in verdicts)
 
     # -- checking ------------------------------------------------------------------------------------------------
@@ -414,7 +414,17 @@ class Unit:
 
 
 def _case(row: CaseRow, details: Mapping[str, Any]) -> Case:
-    return Case(row.case_id, row.kind, row.is_open, details["partner"], row.due_on, row.needs_person, row.transport)
+    return Case(
+        row.case_id,
+        row.kind,
+        row.is_open,
+        details["partner"],
+        row.due_on,
+        row.needs_person,
+        row.transport,
+        began_at=datetime.fromisoformat(details["opened_at"]),
+        opened_at=None if row.opened_at is None else datetime.fromtimestamp(row.opened_at, UTC),
+    )
 
 
 def _labels_of(payload: Payload) -> str:

@@ -48,6 +48,7 @@ class CaseRow:
     transport: str | None
     details: bytes
     wrapped: bytes | None
+    opened_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,11 @@ class Vault:
         return CaseRow(**row, transport=None, details=sealed, wrapped=wrapped)
 
     def close_case(self, case_id: str) -> None:
-        """The case is done: the day asked for is emptied with it."""
+        """The case is done: the day asked for, and when it was opened, are emptied with it."""
         self._connection.execute(
             update(vault_case)
             .where(vault_case.c.tenant_id == self._tenant_id, vault_case.c.case_id == case_id)
-            .values(is_open=False, due_on=None, needs_person=False)
+            .values(is_open=False, due_on=None, needs_person=False, opened_at=None)
         )
 
     def case(self, case_id: str) -> CaseRow | None:

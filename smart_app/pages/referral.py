@@ -193,7 +193,8 @@ def _show_form(partner: Partner, typed: _Typed, *, problem: str | None = None) -
     page = render_template(
         "connect.html",
         partner=partner,
-        takes_data=partner.fhir_address is not None,
+        takes_data=_takes_data(partner),
+        is_full=_is_full(partner),
         others=[p for p in _open_partners() if p.partner_id != partner.partner_id],
         form=typed,
         problem=problem,
@@ -296,11 +297,22 @@ def _open_partners() -> list[Partner]:
     language = guards.patient().language
 
     def misfit(partner: Partner) -> tuple[bool, bool, bool, str]:
-        takes_data = partner.fhir_address is not None
-        return (not takes_data, not partner.has_capacity, language not in partner.languages, partner.name)
+        return (not _takes_data(partner), _is_full(partner), language not in partner.languages, partner.name)
 
     current = (p for p in services.directory.partners() if services.mou_gate.is_open(p.partner_id, now))
     return sorted(current, key=misfit)
+
+
+def _takes_data(partner: Partner) -> bool:
+    """By its FHIR system, or in its inbox here."""
+    return partner.fhir_address is not None or partner.inbox_alert is not None
+
+
+def _is_full(partner: Partner) -> bool:
+    """It said so, for good or for today."""
+    services = guards.services()
+    today = services.now().astimezone(ZoneInfo(services.site.time_zone)).date()
+    return not partner.has_capacity or partner.full_on == today
 
 
 def _partner(partner_id: str) -> Partner:

@@ -120,6 +120,7 @@ class Requester:
     ``launch_id`` is the opaque id of the launch in the path, by which ``gateways/ehr`` finds its session.
     ``is_treating`` is true when configuration lists the person's site role as treating (care-team source).
     ``care_team_source``: what makes the person the care team ("treating-role", "ehr-care-team"); for the audit only.
+    ``member_id``: which person of a program asks, an opaque id; for the audit only.
     ``reason``: why a clinician is here without an encounter ("phone", "follow-up", "other"; R23); for the audit only.
     """
 
@@ -134,6 +135,7 @@ class Requester:
     is_treating: bool = False
     reason: str | None = None
     care_team_source: str | None = None
+    member_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Silence means nothing: it is never a no-show, and a lapsed release takes a progr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smart_app.policy import task_states
 from smart_app.policy.task_states import Tier
@@ -31,6 +31,14 @@ _TRANSPORT = {
     "queued": StateWords("sent", "Sent", "Their system will have it in a moment. " + _ASK),
     "trying": StateWords("trying", "Their system does not answer. We keep trying.", _CALL, needs_call=True),
     "delivered": StateWords("received", "Received by their system", _ASK, is_good=True),
+    "inbox": StateWords("received", "In their inbox. Nobody has opened it yet", _ASK, is_good=True),
+    "inbox-phone": StateWords(
+        "received",
+        "In their inbox. Nobody has opened it yet",
+        "Call them and say: “You have an item.” Nothing else.",
+        needs_call=True,
+    ),
+    "opened": StateWords("opened", "Opened by a person", _ASK, is_good=True),
     "stopped": StateWords("stopped", "Stopped. Nothing more is sent.", "The phone stays open."),
     "recalled": StateWords(
         "stopped",
@@ -64,14 +72,19 @@ _CLOSED = {
 }
 
 
-def state_words(*, tier: Tier, status: str, business_code: str | None, transport: str | None) -> StateWords:
-    """What to show. ``tier`` is that of release B in force now, ``transport`` our own fact about the delivery."""
+def state_words(
+    *, tier: Tier, status: str, business_code: str | None, transport: str | None, opened: str = ""
+) -> StateWords:
+    """What to show. ``tier`` is that of release B in force now, ``transport`` our own fact about the delivery;
+    ``opened`` is when a person at the program opened it, in words, "" where nobody did or it is not told."""
     if business_code in _CLOSED:
         return _CLOSED[business_code]
     if transport in ("stopped", "recalled", "told"):
         return _TRANSPORT[transport]
     if status == "requested" or not task_states.may_write_status(tier, status):
         shown = _TRANSPORT.get(transport, _TRANSPORT[None])
+        if transport == "opened" and opened:
+            shown = replace(shown, words=f"Opened by a person at {opened}")
     else:
         shown = _OF_PROGRAM[status]
     more = _BUSINESS.get(business_code or "")

@@ -30,12 +30,14 @@ NEVER_A_SETTING: Mapping[str, str] = {
     "labels": "labels are set by the app and are never weakened; remove it",
     "client_secret": "a secret never stands in config.toml; put it into a file and name that in client_secret_file",
 }
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}")
 _OAUTH_KEY = re.compile(r"ehr\[(\d+)\]")
 
 
 def unsafe(settings: Settings) -> list[str]:
     """Every reason why these settings must not start, as "key: what is wrong; what to do"."""
     problems = [*_mode_problems(settings), *_proxy_problems(settings), *_key_problems(settings)]
+    problems += _inbox_problems(settings)
     problems += _site_problems("site", settings.site)
     for e in settings.ehr:
         problems += _ehr_problems(settings, e)
@@ -67,6 +69,35 @@ def _mode_problems(settings: Settings) -> list[str]:
     if os.environ.get("FLASK_DEBUG", "0") not in ("", "0", "false"):
         problems.append("FLASK_DEBUG: debug pages show data to anyone; unset it")
     return problems
+
+
+def _inbox_problems(settings: Settings) -> list[str]:
+    """A passkey is bound to the inbox's host name, and the browser gives it to https only, or to localhost."""
+    problems = []
+    if settings.inbox is not None:
+        url = urlsplit(settings.inbox.public_base_url)
+        is_plain = not (url.path or url.query or url.fragment or url.username) and "*" not in url.netloc
+        is_demo = settings.mode == "demo" and url.scheme == "http" and url.hostname == "localhost"
+        if not is_plain or not url.hostname or not (url.scheme == "https" or is_demo) or _is_address(url.hostname):
+            problems.append("inbox.public_base_url: write https, a host name and nothing after it")
+        if settings.inbox.public_base_url == settings.public_base_url:
+            problems.append("inbox.public_base_url: must be another address than public_base_url")
+        if settings.mode == "demo" and not is_loopback(settings.inbox.bind_host):
+            problems.append('inbox.bind_host: mode "demo" listens on loopback only; use 127.0.0.1')
+    if settings.mail is not None:
+        if settings.mail.security == "none" and not is_loopback(settings.mail.host):
+            problems.append("mail.security: none is for a server on this computer only; use starttls or tls")
+        if not MAIL_ADDRESS.fullmatch(settings.mail.sender):
+            problems.append("mail.sender: write one address such as office@example.org")
+    return problems
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback_url(url: str) -> bool:

@@ -220,6 +220,32 @@ class ListingSettings(_Part):
     )
 
 
+class InboxSettings(_Part):
+    """The inbox for programs without a FHIR system: a web server of its own, ``serve --surface advocate``."""
+
+    public_base_url: str = Field(
+        description="the inbox's own address as programs reach it; passkeys are bound to its host",
+        examples=["https://inbox.example.org"],
+    )
+    bind_host: str = Field("127.0.0.1", description="address its web server listens on", examples=["127.0.0.1"])
+    bind_port: int = Field(8100, description="port its web server listens on", ge=1, le=65535, examples=[8444])
+
+
+class MailSettings(_Part):
+    """The mail server that takes "You have an item"; without this block programs are told by phone."""
+
+    host: str = Field(description="name of the mail server", examples=["mail.example.org"])
+    port: int = Field(587, description="its port", ge=1, le=65535, examples=[465])
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="none only for a server on this computer", examples=["tls"]
+    )
+    sender: str = Field(description="the neutral address it comes from", examples=["office@example.org"])
+    user: str | None = Field(None, description="account at the mail server", examples=["office"])
+    password: SecretStr | None = Field(
+        None, description="its password, only from the environment", examples=["(a password)"], repr=False
+    )
+
+
 class DemoSettings(_Part):
     """Only under ``mode = "demo"``: where the sandboxes' control ports are."""
 
@@ -291,6 +317,8 @@ class Settings(BaseSettings):
     site: SiteSettings = Field(description="the health center's site")
     ehr: tuple[EhrSettings, ...] = Field((), description="one block per EHR registration")
     listing: ListingSettings = Field(ListingSettings(), description="what registration sheets tell EHR vendors")
+    inbox: InboxSettings | None = Field(None, description="the inbox for programs; leave out where there is none")
+    mail: MailSettings | None = Field(None, description="the mail server for staff alerts to programs")
     demo: DemoSettings | None = Field(None, description="control ports of the sandboxes; only with mode demo")
 
     @cached_property

@@ -185,6 +185,8 @@ def _misplaced(raw: Mapping[str, Any]) -> list[str]:
         if name in raw:
             words = "never in config.toml; put it into a file or the environment, and make a new one if others saw it"
             problems.append(f"{name}: {words}")
+    if isinstance(raw.get("mail"), Mapping) and "password" in raw["mail"]:
+        problems.append("mail.password: never in config.toml; set WARM_REFERRAL_MAIL__PASSWORD")
     return problems
 
 

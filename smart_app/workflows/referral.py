@@ -39,6 +39,10 @@ from smart_app.ports import (
 )
 
 SIGNED: tuple[str, ...] = ("screen", "paper", "cannot-sign")
+_THEIR_COPY = {
+    True: "A copy goes to {name}: the items you saw, and nothing else.",
+    False: "{name} reads it in its inbox here: the items you saw, and nothing else. No copy leaves.",
+}
 VOICEMAIL_WORDS = {
     "none": "No voicemail",
     "silent": "Hang up without a word",
@@ -153,7 +157,7 @@ def send(services: Services, requester: Requester, form: ReferralForm, now: date
                 ehr_name=registration.ehr_name if registration else "",
                 write_back="interrupted" if is_interrupted else result and result.value,
             ),
-            f"A copy goes to {partner.name}: the items you saw, and nothing else.",
+            _THEIR_COPY[partner.fhir_address is not None].format(name=partner.name),
         ),
         lines_by_hand=decision.lines_by_hand if result is None else (),
         ehr_result=result,
@@ -173,6 +177,15 @@ def for_chart(door: Door, requester: Requester, patient: PatientKey, now: dateti
         return [_status(work, case.case_id) for case in cases]
 
 
+def _in_words(opened_at: datetime | None, work: UnitOfWork) -> str:
+    """ "14:05" today, else with its day, on the clinic's clock."""
+    if opened_at is None:
+        return ""
+    local = opened_at.astimezone(work.zone)
+    is_today = local.date() == work.now.astimezone(work.zone).date()
+    return f"{local:%H:%M}" if is_today else f"{local:%H:%M} on {local:%a %d %b}"
+
+
 def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
     tasks = work.in_case(case_id, "Task")
     if not tasks:
@@ -183,11 +196,13 @@ def _status(work: UnitOfWork, case_id: str) -> ReferralStatus:
     tier = attestation.tier_in_force(
         releases, discloser=program, recipient=ours, item=tasks[0].reference, now=work.now, zone=work.zone
     )
+    transport = work.outbox.state_of(case_id)
     shown = state_words(
         tier=tier,
         status=task["status"],
         business_code=status_back.business_code_of(task),
-        transport=work.outbox.state_of(case_id),
+        transport=transport,
+        opened=_in_words(work.outbox.opened_at(case_id), work) if transport == "opened" else "",
     )
     given = [release for release in releases if release["organization"][0]["reference"] == ours]
     is_taken_back = bool(given) and all(release["status"] != "active" for release in given)
@@ -225,7 +240,10 @@ def _queue(
     case_id = work.open_case(CaseKind.REFERRAL, patient=patient, partner_id=partner.partner_id)
     stored = [work.create(payload, case_id=case_id) for payload in payloads]
     service_request, task = stored[-2], stored[-1]
-    work.outbox.add(kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id)
+    if partner.fhir_address is None:  # nothing is sent: its people read it in their inbox here, under the release
+        work.outbox.place(case_id=case_id, partner_id=partner.partner_id)
+    else:
+        work.outbox.add(kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id)
     work.facts.count("referral", "sent")
     return service_request, task
 
@@ -273,7 +291,7 @@ def _require_open_partner(services: Services, partner_id: str, now: datetime) ->
             f"The agreement with {partner.name} is not in force today, so nothing can be sent. Call {partner.phone}.",
             rule="R19",
         )
-    if partner.fhir_address is None:
+    if partner.fhir_address is None and partner.inbox_alert is None:
         raise LockedError(f"{partner.name} takes referrals by phone. Call {partner.phone} together.", rule="R9")
     return partner
 

@@ -22,7 +22,7 @@ def test_after_one_run_of_the_flows_the_demo_takes_600_mb_at_most(demo: Place, p
     command = [sys.executable, str(BENCH), "--running", str(demo.directory)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     measured = json.loads(result.stdout)
-    assert set(measured["parts_mb"]) == {"sandbox-ehr", "sandbox-program", "app", "worker", "demo"}
+    assert set(measured["parts_mb"]) == {"sandbox-ehr", "sandbox-program", "app", "inbox", "worker", "demo"}
     assert all(size > 10 for size in measured["parts_mb"].values())
     assert measured["pss_mb"] <= 600, result.stdout
     assert result.returncode == 0

@@ -95,7 +95,7 @@ def world(
     database = None
     if request.param == "postgresql":
         database = request.getfixturevalue("postgres").create("killable")
-    place = Place(tmp_path_factory.mktemp("killable"), Ports(*(free_port() for _ in range(5))), database)
+    place = Place(tmp_path_factory.mktemp("killable"), Ports(*(free_port() for _ in range(6))), database)
     ports = map(str, vars(place.ports).values())
     launcher = start_process(str(LAUNCHER), str(place.directory), database or "-", *ports, timeout_seconds=90)
     made = World(place, *place.sandboxes(), Vault(place), ProgramSystem(place), launcher)

@@ -22,7 +22,7 @@ def test_the_tour_is_the_same_on_postgresql(
     Break: put a statement that only SQLite knows into a gateway.
     """
     url = postgres.create("tour")
-    place = Place(tmp_path, Ports(*(free_port() for _ in range(5))), url)
+    place = Place(tmp_path, Ports(*(free_port() for _ in range(6))), url)
     arguments = [sys.executable, *demo_arguments(place), "--tour"]
     played = subprocess.run(arguments, capture_output=True, text=True, timeout=180, check=False)
     assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]

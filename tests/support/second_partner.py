@@ -43,7 +43,9 @@ class Item:
 
     def part(self, kind: str) -> tuple[str, Payload]:
         """The address and the resource of one type."""
-        return next((e["fullUrl"], e["resource"]) for e in self.bundle["entry"] if e["resource"]["resourceType"] == kind)
+        return next(
+            (e["fullUrl"], e["resource"]) for e in self.bundle["entry"] if e["resource"]["resourceType"] == kind
+        )
 
 
 @dataclass

@@ -79,7 +79,7 @@ class Clinic:
 def running_clinic(
     start_process: Callable[..., Any], free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
 ) -> Clinic:
-    place = Place(tmp_path_factory.mktemp("clinic"), Ports(*(free_port() for _ in range(5))))
+    place = Place(tmp_path_factory.mktemp("clinic"), Ports(*(free_port() for _ in range(6))))
     arguments = ["-m", "smart_app", "demo", "--directory", str(place.directory)]
     for name, port in vars(place.ports).items():
         arguments += [f"--{name.replace('_', '-')}-port", str(port)]

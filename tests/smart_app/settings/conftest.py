@@ -25,6 +25,7 @@ def production(settings: dict[str, Any]) -> None:
     """A health center's own settings instead of the demo's."""
     settings.pop("demo")
     settings.update(mode="production", public_base_url="https://care.example.org")
+    settings["inbox"].update(public_base_url="https://inbox.example.org")
     for ehr in settings["ehr"]:
         ehr.update(issuer=f"https://ehr.example.org/{ehr['id']}", frame_origins=["https://ehr.example.org"])
 
@@ -111,7 +112,7 @@ def _toml(table: dict[str, Any], name: str = "") -> list[str]:
 def _is_table(key: str, value: Any) -> bool:
     if key == "ehr":
         return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
-    return key in ("site", "demo", "roles") and isinstance(value, dict)
+    return key in ("site", "demo", "inbox", "mail", "roles") and isinstance(value, dict)
 
 
 def _value(value: Any) -> str:

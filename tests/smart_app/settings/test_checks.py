@@ -40,6 +40,14 @@ def site(**changes: Any) -> Change:
     return lambda settings: settings["site"].update(changes)
 
 
+def inbox(url: str) -> Change:
+    return lambda settings: settings["inbox"].update(public_base_url=url)
+
+
+def mail(**changes: Any) -> Change:
+    return top(mail={"host": "mail.example.org", "sender": "office@example.org", **changes})
+
+
 def without(*names: str) -> Change:
     return lambda settings: [settings.pop(name, None) for name in names] and None
 
@@ -85,6 +93,13 @@ BAD: list[tuple[str, Change, str | None]] = [
     ("master_key", top(master_key=GOOD_KEY), "master_key"),
     ("client_secrets", top(client_secrets={"b": "canary-secret"}), "client_secrets"),
     ("keys_file", top(keys_file="/nowhere/keys.json"), "keys_file"),
+    ("inbox.public_base_url", inbox("http://inbox.example.org"), "inbox.public_base_url"),
+    ("inbox.public_base_url", inbox("https://192.0.2.7"), "inbox.public_base_url"),
+    ("inbox.public_base_url", inbox("https://inbox.example.org/app"), "inbox.public_base_url"),
+    ("inbox.public_base_url", inbox("https://care.example.org"), "inbox.public_base_url"),
+    ("mail.security", mail(security="none"), "mail.security"),
+    ("mail.sender", mail(sender="office"), "mail.sender"),
+    ("mail.password", mail(password="canary-password"), "mail.password"),
     ("site.time_zone", site(time_zone="Mars/Olympus"), None),
     ("site.weekdays", site(weekdays=[]), None),
     ("site.opens", site(opens="18:00:00"), None),
@@ -187,8 +202,16 @@ def test_rule_R41_a_secret_that_others_can_read_refuses_the_start(
 def test_rule_R41_every_value_that_is_called_unsafe_is_tried_here() -> None:
     """What ``config explain`` calls a value that never starts is one that was seen not to start."""
     tried = {unsafe for _, _, unsafe in BAD if unsafe is not None}
-    elsewhere = {"mode", "bind_host", "ehr.client_secret_file"}  # test_rule_R41_http_stays..., test_client_secret...
+    # test_rule_R41_http_stays..., test_client_secret..., test_rule_R41_the_inbox_of_a_demo...
+    elsewhere = {"mode", "bind_host", "ehr.client_secret_file", "inbox.bind_host"}
     assert tried | elsewhere == set(UNSAFE)
+
+
+@pytest.mark.rule("R41")
+def test_rule_R41_the_inbox_of_a_demo_listens_on_this_computer_only(folder: Any) -> None:
+    """Nobody on the network reaches a demo's inbox. Break: leave its ``bind_host`` out of ``_inbox_problems``."""
+    problems = folder.problems(lambda settings: settings["inbox"].update(bind_host="0.0.0.0"))
+    assert [problem.split(":")[0] for problem in problems] == ["inbox.bind_host"]
 
 
 @pytest.mark.rule("R41")
