@@ -130,7 +130,7 @@ def _plain_host(url: str) -> str | None:
     if leads_up(parts.path):
         return None
     if ":" in host:
-        return host if _is_canonical(host) and "%" not in host else None
+        return host if _is_canonical(host) else None
     if not _NAME.fullmatch(host) or written.partition(":")[0].lower() != host:
         return None
     last = host.rpartition(".")[2]
