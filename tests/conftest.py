@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=str(SYNTHEA) if SYNTHEA.is_dir() else None,
         help="folder with Synthea FHIR R4 bundles, for tests on real input",
     )
+    parser.addoption("--inputs", metavar="N", type=int, help="so many new inputs for the fuzz (make fuzz)")
     parser.addoption("--chromium", metavar="FILE", help="browser for tests/browser (default: chromium on PATH)")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from fhir_profiles import shapes
@@ -63,6 +63,7 @@ class Definitions:
             if can_read(expression):
                 self.more_invariants[key] = reader(expression, element)
 
+    @cached_property
     def names(self) -> dict[str, str]:
         """Every JSON key that some element has, with its FHIRPath name: ``{"valueCode": "value"}``."""
         found: dict[str, str] = {}
@@ -75,6 +76,7 @@ class Definitions:
                     else [name]
                 )
                 found.update(dict.fromkeys(kinds, name))
+        found.pop("", None)  # of the root, which has no key
         return found
 
     def record(self, name: str) -> Record:

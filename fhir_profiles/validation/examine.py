@@ -275,12 +275,13 @@ def _open_codes(
 ) -> list[Issue]:
     """What stayed open, and where. Only keys that are FHIR elements are followed, so no path holds a sender's word."""
     found: list[Issue] = []
-    names = _names(definitions or compiler.definitions())
+    names = (definitions or compiler.definitions()).names
     need: list[tuple[Any, str]] = [(payload, path)]
     while need and len(found) < _MOST:
         value, here = need.pop()
         if isinstance(value, list):
-            need += [(item, f"{here}[{position}]") for position, item in reversed(list(enumerate(value)))]
+            items = reversed(list(enumerate(value)))
+            need += [(item, f"{here}[{position}]") for position, item in items if not isinstance(item, list)]
         elif isinstance(value, dict):
             system = value.get("system")
             if isinstance(system, str) and system in systems and "code" in value:
@@ -297,8 +298,3 @@ def _open_codes(
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and any(isinstance(item, str) for item in value))
-
-
-@cache
-def _names(definitions: compiler.Definitions) -> dict[str, str]:
-    return definitions.names()

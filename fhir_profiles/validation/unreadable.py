@@ -65,17 +65,20 @@ def _doubled_in(payload: Any) -> str:
     """The FHIRPath of the first object with a doubled key; it stops where a key is no FHIR element."""
     from fhir_profiles.validation.compiler import definitions
 
-    names, resources = definitions().names(), definitions().resources
+    names, resources = definitions().names, definitions().resources
     kind = payload.get("resourceType") if isinstance(payload, dict) else None
-    need = [(payload, kind if isinstance(kind, str) and kind in resources else "Resource")]
+    # The last says whether the way goes on: a list in a list is no FHIR and has no place of its own.
+    need = [(payload, kind if isinstance(kind, str) and kind in resources else "Resource", True)]
     while need:
-        value, path = need.pop()
+        value, path, goes_on = need.pop()
         if isinstance(value, _Doubled):
             return path
         if isinstance(value, dict):
-            need += [(item, f"{path}.{names[key]}") if key in names else (item, path) for key, item in value.items()]
+            known = [(item, names.get(key) if goes_on else None) for key, item in value.items()]
+            need += [(item, f"{path}.{name}" if name else path, name is not None) for item, name in known]
         elif isinstance(value, list):
-            need += [(item, f"{path}[{number}]") for number, item in enumerate(value)]
+            steps = [(item, goes_on and not isinstance(item, list)) for item in value]
+            need += [(item, f"{path}[{n}]" if step else path, step) for n, (item, step) in enumerate(steps)]
     return ""
 
 

@@ -92,6 +92,12 @@ def valid_examples() -> list[Example]:
     return [Example(one.name, one.profile, deepcopy(one.payload)) for one in read_valid() if one.profile in PROFILES]
 
 
+@pytest.fixture(scope="session")
+def right_ones() -> list[tuple[str, str, Payload]]:
+    """The same for a whole module: name, profile and payload. Do not change them."""
+    return [(one.name, one.profile, one.payload) for one in read_valid() if one.profile in PROFILES]
+
+
 @pytest.fixture
 def every_example() -> list[Example]:
     """All valid examples of the guide, as they are and with what their profiles allow besides. Do not change them."""
