@@ -241,6 +241,20 @@ def test_a_name_nobody_knows_is_no_answer() -> None:
     assert not transport.was_refused(failed.value)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_held_session_is_held_with_and_without_tls(scheme: str, plain_port: int, connections: list[object]) -> None:
+    """Neither scheme is left to connections that check nothing.
+
+    Break: in ``hold`` leave out one of the two.
+    """
+    with requests.Session() as one:
+        transport.hold(one)
+        with pytest.raises(requests.ConnectionError) as refused:
+            one.get(f"{scheme}://127.0.0.1:{plain_port}/", timeout=5)
+    assert transport.was_refused(refused.value)
+    assert connections == []
+
+
 def test_nothing_of_the_environment_stands_between(
     plain_port: int, connections: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
