@@ -166,7 +166,6 @@ def _meant(address: IPAddress) -> list[IPAddress]:
         if address.ipv4_mapped is not None:
             return [address.ipv4_mapped]
         found += [address.sixtofour] if address.sixtofour is not None else []
-        found += list(address.teredo) if address.teredo is not None else []
         if address in _NAT64:
             found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return found

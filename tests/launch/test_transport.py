@@ -249,6 +249,41 @@ def test_a_name_nobody_knows_is_no_answer() -> None:
     assert not transport.was_refused(failed.value)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_held_session_is_held_with_and_without_tls(scheme: str, plain_port: int, connections: list[object]) -> None:
+    """Neither scheme is left to connections that check nothing.
+
+    Break: in ``hold`` leave out one of the two.
+    """
+    with requests.Session() as one:
+        transport.hold(one)
+        with pytest.raises(requests.ConnectionError) as refused:
+            one.get(f"{scheme}://127.0.0.1:{plain_port}/", timeout=5)
+    assert transport.was_refused(refused.value)
+    assert connections == []
+
+
+def test_nothing_of_the_environment_stands_between(
+    plain_port: int, connections: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A proxy variable would be asked to connect for us, unchecked, and a .netrc would replace the token we send.
+
+    Break: in ``hold`` leave out ``trust_env``.
+    """
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login canary password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.9:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with requests.Session() as one:
+        transport.hold(one, DEMO)
+        answer = one.get(f"http://127.0.0.1:{plain_port}/", headers={"Authorization": "Bearer ours"}, timeout=5)
+    assert answer.request.headers["Authorization"] == "Bearer ours"
+    assert connections == [("127.0.0.1", plain_port)]
+
+
 # --- TLS -------------------------------------------------------------------------------------------------------------
 
 
