@@ -130,7 +130,7 @@ def _plain_host(url: str) -> str | None:
     if leads_up(parts.path):
         return None
     if ":" in host:
-        return host if _is_canonical(host) and "%" not in host else None
+        return host if _is_canonical(host) else None
     if not _NAME.fullmatch(host) or written.partition(":")[0].lower() != host:
         return None
     last = host.rpartition(".")[2]
@@ -166,7 +166,6 @@ def _meant(address: IPAddress) -> list[IPAddress]:
         if address.ipv4_mapped is not None:
             return [address.ipv4_mapped]
         found += [address.sixtofour] if address.sixtofour is not None else []
-        found += list(address.teredo) if address.teredo is not None else []
         if address in _NAT64:
             found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return found

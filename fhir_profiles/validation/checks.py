@@ -19,6 +19,7 @@ from fhir_profiles.validation.slices import Slicing
 Json = dict[str, Any]
 NOT_KNOWN = "An element that FHIR R4 or the profile does not allow here is present."
 NO_LIST = "A list that is not empty is expected here."
+_MOST_OF_TOO_MANY = 50  # items of a list that has more than it may have: the others are not looked at
 _FEW = 16  # as many codes are named; of more, only the value set
 
 
@@ -93,6 +94,7 @@ class Child:
             return
         if len(value) < self.low or (0 <= self.high < len(value)):
             report.add("structure", here, items_expected(self.low, self.high))
+            value = value[:_MOST_OF_TOO_MANY]
         beside = parent.get(f"_{key}") if self.is_primitive else None
         slicing = self.slicing
         counts = slicing.counts() if slicing is not None else []

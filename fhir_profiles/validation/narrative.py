@@ -10,8 +10,9 @@ import re
 _VALUE = r"\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+')"
 _TAG = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9]*+)((?:\s++[A-Za-z:-]++{_VALUE})*+)\s*+(/?)>")
 _ATTRIBUTE = re.compile(rf"([A-Za-z:-]++){_VALUE}")
-_COMMENT = re.compile(r"<!--(?:[^-]|-(?!-))*+-->")
+_COMMENT = re.compile(r"<!--(?!-?>)(?:[^-]|-(?!-))*+-->")  # "<!-->" is a whole comment to a browser
 _ENTITY = re.compile(r"&(?![A-Za-z][A-Za-z0-9]{1,30};|#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};)")
+_NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # of XML 1.0
 
 # XHTML 1.0 chapters 7-11 (without section 4 of chapter 9) and 15, as R4 lists them.
 _ELEMENT_NAMES = (
@@ -30,34 +31,35 @@ _ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
 
 def is_xhtml(text: str) -> bool:
     """True for one ``div`` of allowed elements, well nested, with something to read or see in it."""
-    text = _COMMENT.sub("", text).strip()
-    if not text.startswith("<div") or _ENTITY.search(text):
+    if _NO_CHARACTER.search(text):
         return False
     open_names: list[str] = []
-    position, has_content = 0, False
-    while position < len(text):
-        start = text.find("<", position)
-        if not has_content:
-            has_content = bool(text[position : start if start >= 0 else len(text)].strip())
-        if start < 0:
+    position, has_content, is_closed = 0, False, False
+    while (start := text.find("<", position)) >= 0:
+        is_inside = bool(open_names)
+        words = text[position:start].strip()  # between two tags
+        if (words and not is_inside) or _ENTITY.search(words):
             return False
-        tag = _TAG.match(text, start)
-        if tag is None or not _is_allowed(tag):
+        has_content = has_content or bool(words)
+        # Only here a comment is one: in a value it hides what follows from us, and from no browser.
+        comment = _COMMENT.match(text, start)
+        tag = _TAG.match(text, start) if comment is None else None
+        if comment is not None:
+            position = comment.end()
+            continue
+        if tag is None or is_closed or not _is_allowed(tag) or not (is_inside or tag[2] == "div"):
             return False
-        has_content = has_content or tag[2] == "img"
-        if tag[1]:
-            if not open_names or open_names.pop() != tag[2]:
-                return False
-        elif not tag[4]:
+        position, has_content = tag.end(), has_content or tag[2] == "img"
+        if not tag[1] and not tag[4]:
             open_names.append(tag[2])
-        position = tag.end()
-        if not open_names:
-            return position == len(text) and has_content and tag[2] == "div"
-    return False
+        elif tag[1] and (not open_names or open_names.pop() != tag[2]):
+            return False
+        is_closed = not open_names
+    return is_closed and has_content and not text[position:].strip()
 
 
 def _is_allowed(tag: re.Match[str]) -> bool:
     if tag[2] not in _ELEMENTS or (tag[1] and (tag[3] or tag[4])):
         return False
     names = _ATTRIBUTE.findall(tag[3]) if tag[3] else ()
-    return len(names) == len(set(names)) and _ATTRIBUTES.issuperset(names)
+    return len(names) == len(set(names)) and not _ENTITY.search(tag[3] or "") and _ATTRIBUTES.issuperset(names)

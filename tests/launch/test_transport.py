@@ -126,6 +126,62 @@ def test_loopback_is_for_the_demo_alone() -> None:
     assert not any(map(DEMO.allow, ["10.0.0.1", "169.254.169.254", "fe80::1"]))
 
 
+@pytest.mark.rule("R41")
+def test_rule_R41_http_is_for_this_computer_alone_and_in_the_demo_alone() -> None:
+    """Without TLS nothing goes to another machine, in the demo either; and outside the demo nothing goes here.
+
+    Break: in ``AddressRules.allow_url`` leave out ``is_here`` or ``allows_loopback`` where the scheme is not https.
+    """
+    here, there = ["http://localhost:9000/a", "http://127.0.0.1:9000/a", "http://[::1]:9000/a"], "http://ehr.example/a"
+    assert all(map(DEMO.allow_url, here))
+    assert not any(rules.allow_url(there) for rules in (DEMO, HOSPITAL, PUBLIC_ONLY))
+    assert not any(rules.allow_url(one) for one in here for rules in (HOSPITAL, PUBLIC_ONLY))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://localhost/a", "gopher://localhost/a", "ws://localhost/a", "HTTP://localhost/a", "hTTps://ehr.example/a"],
+)
+def test_a_scheme_is_http_or_https_in_small_letters(url: str) -> None:
+    """No other scheme is read, and none in another spelling, on this computer neither.
+
+    Breaks: in ``_plain_host`` leave out the scheme, or its spelling.
+    """
+    assert transport.plain_host(url) is None
+    assert not DEMO.allow_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[2606:4700:0:0::1111]/a",
+        "https://[2606:4700::1111%eth0]/a",
+        "https://[2606:4700::1111%25eth0]/a",
+        "https://ehr%2eexample/a",
+    ],
+)
+def test_a_host_is_written_in_one_way_only(url: str) -> None:
+    """A public number in a long spelling, with a network's name behind it, or a name with percent signs is not read.
+
+    Breaks: in ``_plain_host`` leave out ``_is_canonical`` of IPv6, or the percent sign.
+    """
+    assert transport.plain_host("https://[2606:4700::1111]/a") == "2606:4700::1111"
+    assert transport.plain_host(url) is None
+
+
+@pytest.mark.parametrize("times", range(10))
+def test_a_way_up_is_seen_however_often_it_is_encoded(times: int) -> None:
+    """A server that decodes once more than we do would find the way up: what never ends decoding counts as one.
+
+    Break: let ``leads_up`` say False at its end.
+    """
+    path = "/fhir/%2e%2e/admin"
+    for _ in range(times):
+        path = path.replace("%", "%25")
+    assert transport.leads_up(path)
+    assert not transport.leads_up("/fhir/Patient/a..b%20c")
+
+
 # --- pinning ---------------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +247,41 @@ def test_a_name_nobody_knows_is_no_answer() -> None:
     with pytest.raises(requests.ConnectionError) as failed:
         made.get("https://nobody.example/", timeout=5)
     assert not transport.was_refused(failed.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_held_session_is_held_with_and_without_tls(scheme: str, plain_port: int, connections: list[object]) -> None:
+    """Neither scheme is left to connections that check nothing.
+
+    Break: in ``hold`` leave out one of the two.
+    """
+    with requests.Session() as one:
+        transport.hold(one)
+        with pytest.raises(requests.ConnectionError) as refused:
+            one.get(f"{scheme}://127.0.0.1:{plain_port}/", timeout=5)
+    assert transport.was_refused(refused.value)
+    assert connections == []
+
+
+def test_nothing_of_the_environment_stands_between(
+    plain_port: int, connections: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A proxy variable would be asked to connect for us, unchecked, and a .netrc would replace the token we send.
+
+    Break: in ``hold`` leave out ``trust_env``.
+    """
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login canary password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.9:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with requests.Session() as one:
+        transport.hold(one, DEMO)
+        answer = one.get(f"http://127.0.0.1:{plain_port}/", headers={"Authorization": "Bearer ours"}, timeout=5)
+    assert answer.request.headers["Authorization"] == "Bearer ours"
+    assert connections == [("127.0.0.1", plain_port)]
 
 
 # --- TLS -------------------------------------------------------------------------------------------------------------

@@ -35,8 +35,8 @@ HEAD, STEP, MOST_STEPS = 4, 5, 6
 LENGTH = HEAD + STEP * MOST_STEPS  # bytes of a recipe
 _MOST_PLACES = 1000
 _LARGE = 1_200_000  # characters; no step grows a body by much more
-_TIMES = (2, 3, 1, 2, 3, 7, 2, 30, 2, 7, 3, 300, 2, 30, 3000, 12_000)
-_DEPTHS = (1, 2, 3, 8, 30, 38, 41, 45, 120)
+_TIMES = (*(2, 3, 1, 2, 3, 7, 2, 30) * 4, 300, 2, 3000, 12_000)
+_DEPTHS = (1, 2, 3, 8, 30, 38, 41, 45, 90)
 Place = tuple[Any, Any]  # a dict or list, and a key or position of it
 
 
@@ -58,11 +58,6 @@ class Recipe:
 
     def __repr__(self) -> str:
         return f"Recipe(bytes.fromhex({self.told.hex()!r}))"
-
-    @property
-    def is_raw(self) -> bool:
-        """True when the steps may also work on bytes."""
-        return self.mode % 4 == 3
 
     @property
     def steps(self) -> Iterator[tuple[int, int, int]]:
@@ -96,24 +91,24 @@ class Kitchen:
     def body(self, recipe: Recipe) -> bytes:
         """The body, JSON or what is left of it."""
         payload: Any = json.loads(self.base(recipe).text)
-        later: list[tuple[RawStep, int, int]] = []
-        for number, where, what in recipe.steps:
-            if recipe.is_raw and number % 2:
-                later.append((RAW[number // 2 % len(RAW)], where, what))
-            else:
-                payload = TREE[number % len(TREE)](self, payload, where, what)
-        body = _written(payload, is_ascii=recipe.mode % 8 < 4)
-        for change, where, what in later:
-            body = change(self, body, where, what)
+        steps = list(recipe.steps)
+        try:
+            for number, where, what in steps:
+                if not _is_raw(recipe, number):
+                    payload = TREE[number % len(TREE)](self, payload, where, what)
+            text = json.dumps(payload, ensure_ascii=recipe.mode % 8 < 4, separators=(",", ":"))
+            body = text.encode("utf-8", "surrogatepass")
+        except RecursionError:  # deeper than Python writes
+            body = b"[" * 2000
+        for number, where, what in steps:
+            if _is_raw(recipe, number):
+                body = RAW[number // 2 % len(RAW)](self, body, where, what)
         return body
 
 
-def _written(payload: Any, *, is_ascii: bool) -> bytes:
-    try:
-        text = json.dumps(payload, ensure_ascii=is_ascii, separators=(",", ":"))
-    except RecursionError:
-        return b"[" * 2000
-    return text.encode("utf-8", "surrogatepass")
+def _is_raw(recipe: Recipe, number: int) -> bool:
+    """Whether a step works on bytes: some do, in every fourth recipe."""
+    return recipe.mode % 4 == 3 and number % 2 == 1
 
 
 def _copy(value: Any) -> Any:
@@ -134,9 +129,11 @@ def _places(payload: Any) -> list[Place]:
     return found
 
 
-def _pick(payload: Any, where: int, is_fit: Callable[[Any, Any], bool] = lambda value, key: True) -> Place | None:
+def _pick(payload: Any, where: int, is_fit: Callable[[Any, Any], bool] | None = None) -> Place | None:
     """One place of those that fit."""
-    fit = [(parent, key) for parent, key in _places(payload) if is_fit(parent[key], key)]
+    fit = _places(payload)
+    if is_fit is not None:
+        fit = [(parent, key) for parent, key in fit if is_fit(parent[key], key)]
     return fit[where % len(fit)] if fit else None
 
 
@@ -255,7 +252,7 @@ def _repeat(_: Kitchen, payload: Any, where: int, what: int) -> Any:
     if place is not None:
         parent, key = place
         items = parent[key]
-        parent[key] = items + [_one(items, what // 16)] * _times(items[0], what)
+        parent[key] = items + [_one(items, what // 36)] * _times(items[0], what)
     return payload
 
 
@@ -270,8 +267,8 @@ def _grow(_: Kitchen, payload: Any, where: int, what: int) -> Any:
     place = _pick(payload, where, lambda value, key: isinstance(value, str))
     if place is not None:
         piece = (CANARY, place[0][place[1]], " ", "a/", "=", "<b>", "a\u0301", "\U0001f600", "9", ".1", "\\", '"')
-        text = str(_one(piece, what // 16)) or " "
-        place[0][place[1]] = text * (_times(text, what) * (5 if what % 5 == 0 else 1))
+        text = str(_one(piece, what // 36)) or " "
+        place[0][place[1]] = text * (_times(text, what) * (5 if what % 16 == 0 else 1))
     return payload
 
 

@@ -25,7 +25,7 @@ ADDRESS = "urn:uuid:00000000-0000-4000-8000-{:012d}"
 
 
 def dump(value: Any) -> bytes:
-    return json.dumps(value).encode()
+    return json.dumps(value, ensure_ascii=False).encode()
 
 
 def task(**more: Any) -> bytes:
@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "strings never closed": (b'{"resourceType":"' + b'"c' * 400_000, 400, "too-costly"),
     "escapes never closed": (b'"' + b"\\" * 999_000, 400, "structure"),
     "a narrative of 1 MB of tags": (div("<p>a</p>" * 120_000), 400, "too-costly"),
-    "tags written as escapes": (div("<b>a</b>" * 60_000).replace(b"<", b"\\u003c"), 400, "too-costly"),
+    "tags written as escapes": (div("<b>a</b>" * 50_000).replace(b"<", b"\\u003c"), 400, "too-costly"),
     "attributes without end": (div("<p" + ' id="a"' * 90_000 + ">a</p>"), 400, "too-costly"),
     "no object": (b'["Task"]', 400, "structure"),
     "nothing": (b"", 400, "structure"),
@@ -219,7 +219,7 @@ def test_no_string_makes_a_profile_slow(
     name: str, valid_examples: list[Any], least_cpu: Callable[..., tuple[float, Any]]
 ) -> None:
     """A long string at any place of any of our resources is told, in less than 50 ms."""
-    text = HOSTILE[name][:60_000]
+    text = HOSTILE[name][:30_000]
     for example in {one.profile: one for one in valid_examples}.values():
         for way in ways_to_strings(example.payload, ()):
             body = dump(with_value(example.payload, way, text))

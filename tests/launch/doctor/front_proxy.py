@@ -37,6 +37,11 @@ class Passing:
 Spoil = Callable[[Passing], None]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A peer that does not trust our certificate hangs up: that is what is tested."""
+
+
 class FrontProxy:
     """Listens on this computer at ``url`` and passes on to ``behind``; its own address stands wherever that one stood.
 
@@ -46,7 +51,7 @@ class FrontProxy:
     def __init__(self, behind: str, certificate: str | None = None, name: str = "127.0.0.1") -> None:
         self.behind = behind
         self.spoil: Spoil = lambda passing: None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from click.testing import Result
 
 from launch.doctor.check_fhir import judge_refusals
+from launch.doctor.watch import watch_one_launch
 from launch.doctor.wire import FAILURE_WORDS, Reply, Wire
 from launch.sandbox.control import TOKEN_KINDS
 from smart_app.tour.browser import Browser
@@ -68,13 +70,27 @@ def test_a_watched_launch_that_is_refused_says_why_and_what_to_ask(clinic: Any) 
 
 def test_a_watch_without_a_launch_ends_with_3(clinic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for ever, and the first thing to look at is named."""
-    genuine, ahead = time.monotonic, [0.0]
-    monkeypatch.setattr("launch.doctor.watch.time.monotonic", lambda: genuine() + ahead[0])
-    monkeypatch.setattr("launch.doctor.watch.POLL_SECONDS", 0.01)
-    threading.Timer(0.5, lambda: ahead.__setitem__(0, 61.0)).start()
-    result = clinic.run("doctor", clinic.issuer, "--watch", "--minutes", "1")
-    assert result.exit_code == 3
-    assert "No launch came." in result.output
+    slept = iter([*range(5), 61])
+    monkeypatch.setattr("launch.doctor.watch.time", _Clock(slept))
+    site, said = clinic.site(), list[str]()
+    code = watch_one_launch(
+        site, site.named("a"), minutes=1, say=said.append, as_json=False, sleep=lambda seconds: None
+    )
+    assert (code, said[-1].startswith("No launch came.")) == (3, True)
+    assert next(slept, None) is None, "it waited for as long as it said"
+
+
+class _Clock:
+    """Seconds as they are told, one for each time somebody looks."""
+
+    def __init__(self, seconds: Iterator[int]) -> None:
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        return float(next(self._seconds))
+
+    def time(self) -> float:
+        return time.time()
 
 
 @pytest.mark.parametrize(
