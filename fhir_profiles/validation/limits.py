@@ -20,6 +20,7 @@ MAX_DEPTH = 40
 MAX_PARTS = 10_000  # items of lists and objects, tags and attributes ("<" and "=" anywhere in the body) together
 MAX_DIGITS = 64  # characters of one number; R4 expects 18 digits to be kept
 MAX_EXPONENT = 308  # as far as a double reaches
+NO_JSON = "The body is not valid JSON."
 
 # A string, closed or not, so that brackets inside it do not count. Possessive: linear on hostile input.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
@@ -65,7 +66,7 @@ def parse(body: bytes) -> Payload:
     except LimitError:
         raise
     except (ValueError, RecursionError):
-        raise LimitError(400, "structure", "The body is not valid JSON.") from None
+        raise LimitError(400, "structure", NO_JSON) from None
     if not isinstance(payload, dict):
         raise LimitError(400, "structure", "The body is not a JSON object.")
     if _SURROGATE.search(text) is not None and _has_lone_surrogate(payload):
@@ -81,22 +82,26 @@ def _require_few(text: str) -> None:
     bare = _STRING.sub("", text) if marks + quotes // 4 <= MAX_PARTS else None
     if bare is None or marks + _most(bare, ",[{", "]}") > MAX_PARTS:
         raise LimitError(400, "too-costly", f"The body holds more than {MAX_PARTS} values, tags and attributes.")
-    if _is_too_deep(bare):
-        raise LimitError(400, "too-costly", "The body is nested too deeply, or its brackets do not match.")
+    left = _unpaired(bare)
+    if "[]" in left or left.count("[") > MAX_DEPTH:
+        raise LimitError(400, "too-costly", f"The body is nested more than {MAX_DEPTH} levels deep.")
+    if left:
+        raise LimitError(400, "structure", NO_JSON)
 
 
 def _most(bare: str, *groups: str) -> int:
     return max(sum(map(bare.count, group)) for group in groups)
 
 
-def _is_too_deep(bare: str) -> bool:
-    """Count nesting without recursion: each round removes the innermost pairs, so the rounds are the depth."""
+def _unpaired(bare: str) -> str:
+    """What is left of the brackets without recursion: each round removes the innermost pairs, so the rounds are the
+    depth. A pair that is left stands too deep, a bracket alone has no other half."""
     brackets = _NOT_BRACKETS.sub("", bare).translate(_ONE_KIND)
     for _ in range(MAX_DEPTH):
         if not brackets:
-            return False
+            break
         brackets = brackets.replace("[]", "")
-    return bool(brackets)
+    return brackets
 
 
 def _whole(text: str) -> int:

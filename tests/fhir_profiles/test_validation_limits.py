@@ -58,6 +58,28 @@ def test_depth_is_counted_exactly_and_brackets_in_strings_do_not_count() -> None
         parse(b'{"a": "\\\\", "b":' + nested(MAX_DEPTH) + b"}")
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (nested(MAX_DEPTH + 1), "too-costly"),
+        (b'{"a":' * (MAX_DEPTH + 1), "too-costly"),
+        (nested(MAX_DEPTH + 2)[:-1], "too-costly"),
+        (b"[" * 500_000, "too-costly"),
+        (b'{"a":' * MAX_DEPTH, "structure"),
+        (nested(MAX_DEPTH)[:-1], "structure"),
+        (nested(3) + b"}", "structure"),
+        (b"]" * 5000, "structure"),
+        (b'{"a": "[[[', "structure"),
+        (b'{"a": [1, 2', "structure"),
+    ],
+)
+def test_a_body_that_was_cut_off_is_not_called_deep(body: bytes, code: str) -> None:
+    """Who lost the end of a body is told that it is no JSON; too deep is what opens over forty levels."""
+    with pytest.raises(LimitError) as caught:
+        parse(body)
+    assert caught.value.code == code
+
+
 def test_numbers_keep_their_digits() -> None:
     """A number with a fraction is not bent by the computer's arithmetic."""
     assert parse(b'{"a": 0.10, "b": 7}') == {"a": Decimal("0.10"), "b": 7}

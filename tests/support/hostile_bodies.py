@@ -22,7 +22,7 @@ from hostile_values import (
     KINDS,
     LABELS,
     NARRATIVES,
-    NUMBER,
+    NUMBERS,
     ODD,
     REFERENCES,
     SNIPPETS,
@@ -384,10 +384,8 @@ def _narrative(_: Kitchen, payload: Any, where: int, what: int) -> Any:
 
 def _number(_: Kitchen, payload: Any, where: int, what: int) -> Any:
     place = _pick(payload, where, lambda value, key: isinstance(value, int | float))
-    numbers = (0, -1, 1, 10, 11, NUMBER, -NUMBER, NUMBER / 7, 2**31, 2**63, int("9" * 64), 1e308, -0.0, 5e-324,
-               float("nan"), float("inf"), True, str(NUMBER))  # fmt: skip
     if place is not None:
-        place[0][place[1]] = _one(numbers, what)
+        place[0][place[1]] = _one(NUMBERS, what)
     return payload
 
 

@@ -37,6 +37,10 @@ OTHERS: tuple[Any, ...] = (
 )  # fmt: skip
 ODD: tuple[Any, ...] = tuple(one for pair in zip(TEXTS, (*OTHERS, *OTHERS), strict=False) for one in pair)
 
+NUMBERS = (
+    0, -1, 1, 10, 11, NUMBER, -NUMBER, NUMBER / 7, 2**31, 2**63, int("9" * 64), 1e308, -0.0, 5e-324, float("nan"),
+    float("inf"), True, str(NUMBER),
+)  # fmt: skip
 ABOUT: tuple[Any, ...] = (
     {"id": "a"}, {"extension": [{"url": CANARY, "valueString": CANARY}]}, None, [], [None], {}, CANARY,
     [{"id": CANARY}, None], {"extension": [{"url": "https://a.example"}]},

@@ -282,6 +282,16 @@ def test_every_problem_is_told_at_once(valid_examples: list[Any]) -> None:
     }
 
 
+def test_of_a_list_that_is_far_too_long_the_first_items_are_looked_at(valid_examples: list[Any]) -> None:
+    """Sixty items where one may stand are counted; what is wrong with the second is told, and the last is not read."""
+    task = next(one.payload for one in valid_examples if one.profile == "referral-task")
+    right, wrong = task["identifier"][0], {"value": 7}
+    task["identifier"] = [right, wrong, *[right] * 58, wrong]
+    told = [issue.expression for issue in validate(task, "referral-task")]
+    assert {"Task.identifier", "Task.identifier[1].value"} <= set(told)
+    assert not any("identifier[60]" in place for place in told)
+
+
 def test_of_very_many_problems_the_first_are_told_and_that_there_are_more() -> None:
     """A hostile body earns no longer answer than a clumsy one, and the answer says that it is not whole."""
     bundle = {"resourceType": "Bundle", "entry": [{"resource": {**TASK, "note": 1}, "fullUrl": 7}] * 6}

@@ -339,7 +339,21 @@ def test_too_many_issues_are_noticed(kitchen: Kitchen, only_what_is_installed: N
 
 
 # Bodies that once got a wrong answer: (profile, body).
-FOUND: dict[str, tuple[str, bytes]] = {}
+FOUND: dict[str, tuple[str, bytes]] = {
+    "a place below a list in a list": (
+        "referral-service-request",
+        b'{"resourceType":"ServiceRequest","extension":[[{"url":"language","valueCode":"Quillfeather"}]]}',
+    ),
+    "a place below a key without letters": (
+        "referral-task",
+        b'{"resourceType":"Task","":[{"url":"language","valueCode":"Quillfeather"}]}',
+    ),
+    "a doubled key in a list below an unknown key": (
+        "referral-task",
+        b'{"resourceType":"Task","Quillfeather":[{"a":1,"a":2}]}',
+    ),
+    "a doubled key in a list in a list": ("referral-task", b'{"resourceType":"Task","input":[[{"a":1,"a":2}]]}'),
+}
 
 
 @pytest.mark.parametrize("name", FOUND)
