@@ -11,7 +11,7 @@ SECOND_OPINIONS := $(wildcard tests/fhir_profiles/validation/test_second_opinion
   tests/fhir_profiles/validation/test_invariants_agree.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-reset test check fuzz guide bench lock clean
+.PHONY: help install install-dev demo demo-reset test check fuzz guide bench bench-inbound lock clean
 
 help: ## what each command does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -79,6 +79,9 @@ check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json)
 
 fuzz: install-dev ## 200,000 new hostile bodies for the gate; INPUTS=n for another number
 	@$(BIN)/pytest -q tests/fhir_profiles/validation/test_fuzz.py -x --inputs $(or $(INPUTS),200000)
+
+bench-inbound: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals taken in a second, beside the least it can cost and another server
+	@$(BIN)/python bench/inbound.py
 
 bench: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals a second, cost of a launch, memory of the demo, resources validated a second
 	@$(BIN)/python bench/inbound.py

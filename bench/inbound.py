@@ -1,19 +1,25 @@
 """How many referrals one core takes in: token checked, validated, labelled, encrypted, audited, committed with fsync.
 
-    make bench                          # or: .venv/bin/python bench/inbound.py --seconds 20
+    make bench-inbound                  # or: .venv/bin/python bench/inbound.py --seconds 20
 
-Prints one JSON object. The whole app is in the loop, without a socket: what a web server adds is not measured.
+Prints one JSON object. Three servers run side by side on loopback and get the same referrals in turn: the app under
+gunicorn as it is served, ``bench/ceiling.py`` (libraries alone, the same gunicorn), and @medplum/fhir-router's
+in-memory repository behind Express, where Node is at hand. A rate is referrals per second of CPU that the serving
+processes used, so a busy machine changes it little, and a ratio less. PostgreSQL's own processes are not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import platform
+import shutil
 import sqlite3
 import statistics
 import sys
+import tarfile
 import tempfile
 import time
 import uuid
@@ -32,14 +38,24 @@ from smart_app import demo, logs
 from smart_app.app import create_app, lay_foundation, migrate, seed_demo_partners
 from smart_app.settings import Settings, load
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "post_referral.py"
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path[:0] = [str(HERE), str(ROOT / "tests" / "support")]
+
+import ceiling  # noqa: E402
+from databases import PostgresServer, find_program  # noqa: E402
+from serving import Server  # noqa: E402
+
+EXAMPLE = ROOT / "examples" / "post_referral.py"
+CORE = ROOT / "fhir_profiles" / "definitions" / "hl7.fhir.r4.core-4.0.1.tgz"
+ROUND = 50  # referrals to one server before the next has its turn
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPES = "system/Patient.c system/Consent.c system/ServiceRequest.cr system/Task.crus"
 
 
-def settings_in(folder: Path) -> Settings:
-    """A demo's settings and database in ``folder``; nothing else is started."""
-    place = demo.Place(folder)
+def settings_in(folder: Path, database: str | None = None) -> Settings:
+    """A demo's settings in ``folder``, and its database there or at ``database``; nothing else is started."""
+    place = demo.Place(folder, database=database)
     demo.prepare(place, create_keys=create_key_file)
     today = datetime.now(UTC).date()
     types = ("Observation", "ServiceRequest", "Appointment")
@@ -74,41 +90,100 @@ def template() -> Template:
     return Template(filled)
 
 
-def measure(client: FlaskClient, token: str, seconds: float) -> dict[str, float]:
-    """Post distinct referrals for ``seconds``; rate and latencies in milliseconds."""
-    body, headers = template(), {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
-    took: list[float] = []
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
-        ids = {name: f"urn:uuid:{uuid.uuid4()}" for name in ("n", "patient", "consent", "request", "task")}
-        data = body.substitute(ids).encode()
-        started = time.perf_counter()
-        answer = client.post("/fhir", data=data, headers=headers)
-        took.append((time.perf_counter() - started) * 1000)
-        if answer.status_code != 202:
-            sys.exit(f"a referral was answered {answer.status_code}: {answer.get_data(as_text=True)[:300]}")
-    took.sort()
+def bodies(count: int) -> list[bytes]:
+    """So many referrals, each with its own ids."""
+    made, names = template(), ("n", "patient", "consent", "request", "task")
+    return [made.substitute({name: f"urn:uuid:{uuid.uuid4()}" for name in names}).encode() for _ in range(count)]
+
+
+def definitions() -> bytes:
+    """R4's own StructureDefinitions, without which the other server takes nothing."""
+    with tarfile.open(CORE) as archive:
+        named = [one for one in archive.getnames() if one.startswith("package/StructureDefinition-")]
+        return b"[" + b",".join(read.read() for one in named if (read := archive.extractfile(one)) is not None) + b"]"
+
+
+def compare(servers: dict[str, Server], token: str, seconds: float) -> dict[str, dict[str, float]]:
+    """Post rounds of distinct referrals to each server in turn, until the app had ``seconds`` of CPU; per server the
+    CPU milliseconds and the median wall milliseconds of one referral."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
+    for_ceiling = {**headers, "Authorization": f"Bearer {ceiling.TOKEN}"}
+    cpu, wall = dict.fromkeys(servers, 0.0), {name: list[float]() for name in servers}
+    warm = True
+    while warm or cpu["app"] < seconds:
+        for name, server in servers.items():
+            sent = bodies(ROUND)
+            server.reconnect()
+            before = server.cpu_seconds()
+            for body in sent:
+                started = time.perf_counter()
+                status, said = server.post("/fhir", body, for_ceiling if name == "ceiling" else headers)
+                wall[name].append(time.perf_counter() - started)
+                if status != 202:
+                    sys.exit(f"{name} answered {status}: {said[:300]!r}")
+            cpu[name] += 0 if warm else server.cpu_seconds() - before
+        if warm:
+            wall = {name: [] for name in servers}
+        warm = False
     return {
-        "inbound_referrals_per_second_per_core": round(1000 / statistics.fmean(took), 1),
-        "p50_ms": round(took[len(took) // 2], 2),
-        "p95_ms": round(took[int(len(took) * 0.95)], 2),
-        "referrals": len(took),
+        name: {"cpu_ms": cpu[name] / len(took) * 1000, "wall_ms": statistics.median(took) * 1000}
+        for name, took in wall.items()
     }
+
+
+def run(folder: Path, seconds: float, database: str | None) -> dict[str, dict[str, float]]:
+    """Everything on one database: SQLite in ``folder``, or ``database``."""
+    settings = settings_in(folder, database)
+    client = create_app(settings).test_client()
+    token = token_for(client, settings)
+    python, serving = sys.executable, str(HERE / "serving.py")
+    servers = {"app": Server([python, serving, "app", str(demo.Place(folder).config)])}
+    servers["ceiling"] = Server([python, serving, "ceiling", database or str(folder)])
+    if (ROOT / "node_modules" / "@medplum" / "fhir-router").is_dir() and shutil.which("node"):
+        servers["medplum"] = Server(["node", str(HERE / "inbound_medplum.js")], definitions())
+    try:
+        return compare(servers, token, seconds)
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+def figures(found: dict[str, dict[str, float]]) -> dict[str, float | None]:
+    """Rates by CPU time, and what the app reaches of the other two."""
+    app, medplum = found["app"]["cpu_ms"], found.get("medplum", {}).get("cpu_ms")
+    return {
+        "inbound_referrals_per_second_per_core": round(1000 / app, 1),
+        "inbound_ratio_to_ceiling": round(found["ceiling"]["cpu_ms"] / app, 3),
+        "inbound_ratio_to_medplum": None if medplum is None else round(medplum / app, 3),
+        "ceiling_per_second_per_core": round(1000 / found["ceiling"]["cpu_ms"], 1),
+        "medplum_per_second_per_core": None if medplum is None else round(1000 / medplum, 1),
+        "one_client_wall_p50_ms": round(found["app"]["wall_ms"], 2),
+    }
+
+
+class Durable(PostgresServer):
+    """A throw-away PostgreSQL that syncs each commit."""
+
+    def __init__(self, initdb: str, postgres: str) -> None:
+        super().__init__(initdb, postgres, is_durable=True)
+
+    close = PostgresServer.stop
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=10)
+    options.add_argument("--seconds", type=float, default=5, help="CPU seconds of the app to measure")
+    options.add_argument("--no-postgres", action="store_true", help="SQLite only")
     given = options.parse_args()
+    logs.configure(stream=io.StringIO())
     with tempfile.TemporaryDirectory() as folder:
-        settings = settings_in(Path(folder))
-        client = create_app(settings).test_client()
-        token = token_for(client, settings)
-        logs.configure(stream=io.StringIO())
-        measure(client, token, 1)
-        figures: dict[str, object] = {**measure(client, token, given.seconds)}
-    figures |= {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.machine()}
-    print(json.dumps(figures, indent=2))
+        told: dict[str, object] = {**figures(run(Path(folder), given.seconds, None))}
+    initdb, postgres = find_program("initdb"), find_program("postgres")
+    if initdb and postgres and not given.no_postgres:
+        with tempfile.TemporaryDirectory() as folder, contextlib.closing(Durable(initdb, postgres)) as server:
+            told["postgresql"] = figures(run(Path(folder), given.seconds, server.create("bench")))
+    told |= {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.machine()}
+    print(json.dumps(told, indent=2))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fhir_profiles import dates, shapes
-from fhir_profiles.construction import built
+from fhir_profiles.construction import built, shaped
 from fhir_profiles.security_labels import Label, own_security
 from fhir_profiles.shapes import Many, Record, Report, Text
 from fhir_profiles.terminology import CANCELLATION_REASON, Payload, concept, profile, reference
@@ -55,7 +55,7 @@ def proposed_appointment(
     id: str | None = None,
 ) -> Payload:
     """A visit asked for. ``service_reference`` is "HealthcareService/<id>", never an Organization (R4)."""
-    return built(
+    return shaped(
         {
             "resourceType": "Appointment",
             **({"id": id} if id is not None else {}),
@@ -71,6 +71,7 @@ def proposed_appointment(
         },
         SHAPE,
         rules,
+        "Appointment",
     )
 
 

@@ -7,6 +7,7 @@ workflow, never by a code list: a list of sensitive codes misses most of what di
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from fhir_profiles.terminology import (
@@ -116,11 +117,15 @@ def labels_for(
     of ``ADDITIONS``. "individual-report" is a MeasureReport that is no summary: it is never exported. ValueError for
     any other value and for an unknown profile.
     """
+    return _labels_for(profile_id, confidentiality, source, tuple(dict.fromkeys(also)))
+
+
+@lru_cache(maxsize=256)
+def _labels_for(profile_id: str, confidentiality: str, source: str, added: tuple[str, ...]) -> tuple[Label, ...]:
     if confidentiality not in {"V", "R"}:
         raise ValueError("confidentiality is V or R")
     if source not in _SOURCES:
         raise ValueError("source is PATRPT or CLINAST")
-    added = tuple(dict.fromkeys(also))
     if not set(added) <= set(ADDITIONS) or (added and profile_id != "disclosure-observation"):
         raise ValueError("only a disclosure has additional labels, and they are ADOL, MST, VIO and SEX")
     level = Label(CONFIDENTIALITY, confidentiality)
@@ -214,6 +219,8 @@ def _label(item: object) -> Label:
 
 def normal(label: Label) -> Label:
     """The label's present-day spelling: retired codes and old homes of a system are translated, all else stays."""
+    if label in KNOWN:
+        return label
     moved = Label(_OLD_SYSTEMS.get(label.system, label.system), label.code)
     return _RETIRED.get(moved, moved)
 
@@ -249,6 +256,8 @@ def label_problems(payload: Payload, ours: Sequence[Label], *, may_forget: bool 
     lets us keep what the sender asked not to keep.
     """
     raw = labels_of(payload)
+    if not raw:
+        return []
     received = [normal(label) for label in raw]
     levels = {label.code for label in received if label.system == CONFIDENTIALITY}
     exact = [label for label in raw if label.system == CONFIDENTIALITY and label.code in LEVELS]

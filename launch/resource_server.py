@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, select
 
 from launch.buckets import Buckets
 from launch.errors import BearerError, TooManyCallsError
@@ -26,6 +26,22 @@ from launch.store import launch_client, launch_token
 # For one network, each process for itself: a program's system posts and polls far less, a flood far more.
 CALLS_PER_SECOND: Final = 50.0
 SECONDS_AT_ONCE: Final = 10
+# Built once: a statement costs more to make than to run.
+_TOKEN = (
+    select(
+        launch_token.c.client_id,
+        launch_token.c.scopes,
+        launch_token.c.jti_hash,
+        launch_token.c.expires_at,
+        launch_client.c.is_enabled,
+    )
+    .join(
+        launch_client,
+        (launch_client.c.tenant_id == launch_token.c.tenant_id)
+        & (launch_client.c.client_id == launch_token.c.client_id),
+    )
+    .where(launch_token.c.tenant_id == bindparam("tenant"), launch_token.c.token_hash == bindparam("hash"))
+)
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
 
 
@@ -58,7 +74,7 @@ class PartnerTokens:
         self._per_second = calls_per_second
         self._at_once = math.ceil(calls_per_second * SECONDS_AT_ONCE)
         self._buckets = Buckets(SECONDS_AT_ONCE)
-        self._engine = engine
+        self._reading = engine.execution_options(is_read_only="once")  # one statement, which waits for no writer
         self._tenant_id = tenant_id
         self._is_partner_open = is_partner_open
         self._clock = clock
@@ -77,16 +93,9 @@ class PartnerTokens:
         found = _BEARER.fullmatch(header)
         if found is None:
             raise BearerError(401, 'Bearer error="invalid_token"', "malformed-token")
-        token, client = launch_token, launch_client
-        with self._engine.connect() as connection:
-            row = connection.execute(
-                select(token.c.client_id, token.c.scopes, token.c.jti_hash, token.c.expires_at, client.c.is_enabled)
-                .join(client, (client.c.tenant_id == token.c.tenant_id) & (client.c.client_id == token.c.client_id))
-                .where(
-                    token.c.tenant_id == self._tenant_id,
-                    token.c.token_hash == hashlib.sha256(found[1].encode()).hexdigest(),
-                )
-            ).one_or_none()
+        with self._reading.connect() as connection:
+            asked = {"tenant": self._tenant_id, "hash": hashlib.sha256(found[1].encode()).hexdigest()}
+            row = connection.execute(_TOKEN, asked).one_or_none()
         if row is None or row.expires_at <= self._clock():
             raise BearerError(401, 'Bearer error="invalid_token"', "unknown-or-expired-token")
         if not row.is_enabled or not self._is_partner_open(row.client_id):

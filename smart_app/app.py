@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import Engine
 from whitenoise import WhiteNoise
@@ -408,7 +408,9 @@ def require_current_schema(settings: Settings) -> str | None:
 
 def _is_client_open(base: Foundation, client_id: str) -> bool:
     partner = base.directory.partner_of_client(client_id)
-    return partner is not None and base.mou_gate.is_open(partner.partner_id, now())
+    if has_request_context():
+        g.client_s_partner = partner  # the guard asks for it again in a moment
+    return partner is not None and base.mou_gate.is_current(partner, now())
 
 
 class BehindProxies:

@@ -159,8 +159,10 @@ def require_partner() -> None:
     ``TooManyCallsError`` before anything is looked up."""
     installed = _installed(current_app)
     installed.partner_tokens.require_pace(request.remote_addr)
-    token = installed.partner_tokens.require_token(dict(request.headers))
-    partner_ = installed.services.directory.partner_of_client(token.client_id)
+    token = installed.partner_tokens.require_token(cast("Mapping[str, str]", request.headers))
+    partner_ = cast("Partner | None", g.pop("client_s_partner", None))
+    if partner_ is None or partner_.client_id != token.client_id:
+        partner_ = installed.services.directory.partner_of_client(token.client_id)
     if partner_ is None:  # the token's client belongs to no program: the agreement itself was asked with the token
         raise BearerError(401, 'Bearer error="invalid_token"', "no-partner")
     g.partner_token, g.partner = token, partner_

@@ -133,6 +133,9 @@ class UnitOfWork(Protocol):
     def create(self, payload: Payload, *, case_id: str) -> Stored:
         """Store version 1. An id is made if absent. Raises ``UnlabelledError`` without the label set of its type."""
 
+    def create_all(self, payloads: Sequence[Payload], *, case_id: str) -> list[Stored]:
+        """The same for several resources of one case that belong together: one crossing, one audit row."""
+
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
         """Store the next version, made by ``change`` (pure) from the whole current payload inside the door, so that
         somebody who only sees a redacted item can still move it on without writing the redaction back. The result is

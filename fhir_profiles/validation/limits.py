@@ -54,7 +54,7 @@ def parse(body: bytes) -> Payload:
         text = body.decode("utf-8", errors="strict")
     except UnicodeDecodeError:
         raise LimitError(400, "structure", "The body is not UTF-8.") from None
-    _require_few(text)
+    require_few(text)
     try:
         payload = json.loads(
             text,
@@ -74,8 +74,8 @@ def parse(body: bytes) -> Payload:
     return payload
 
 
-def _require_few(text: str) -> None:
-    """Refuse too many values, tags or levels. Nothing here costs more than a few scans of the body."""
+def require_few(text: str) -> None:
+    """Refuse too many values, tags or levels in JSON: ``LimitError``. None of this costs more than a few scans."""
     marks = sum(map(text.count, _MARKS))
     # A value has at most a key and a string, so four quotes. This comes first, for cutting strings out costs by string.
     quotes = text.count('"') - text.count('\\"')

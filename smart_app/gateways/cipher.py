@@ -15,6 +15,7 @@ import secrets
 import struct
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -87,10 +88,14 @@ class SealingKey:
     key_id: bytes
     secret: bytes = field(repr=False)
 
+    @cached_property
+    def _box(self) -> AESGCM:
+        return AESGCM(self.secret)
+
     def seal(self, plaintext: bytes, *place: str) -> bytes:
         """Encrypt; ``place`` (tenant, table, row, version …) is bound as associated data."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = AESGCM(self.secret).encrypt(nonce, _padded(plaintext), _bound(self.key_id, place))
+        sealed = self._box.encrypt(nonce, _padded(plaintext), _bound(self.key_id, place))
         return FORMAT + self.key_id + nonce + sealed
 
     def open(self, sealed: bytes, *place: str) -> bytes:
@@ -99,7 +104,7 @@ class SealingKey:
             raise SealError("sealed by another key or format")
         nonce = sealed[_HEADER - NONCE_BYTES : _HEADER]
         try:
-            return _unpadded(AESGCM(self.secret).decrypt(nonce, sealed[_HEADER:], _bound(self.key_id, place)))
+            return _unpadded(self._box.decrypt(nonce, sealed[_HEADER:], _bound(self.key_id, place)))
         except (InvalidTag, ValueError):
             raise SealError("altered, moved or rolled back") from None
 
@@ -183,7 +188,7 @@ def _framed(*parts: str) -> bytes:
 
 
 def _padded(plaintext: bytes) -> bytes:
-    deflated = zlib.compress(plaintext, 6)
+    deflated = zlib.compress(plaintext, 1)
     framed = struct.pack(">I", len(deflated)) + deflated
     return framed + bytes(-len(framed) % PAD_TO)
 

@@ -9,6 +9,7 @@ engine with one stops at five places of every statement to see who listens, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url
@@ -101,31 +102,49 @@ def insert_ignoring(connection: Connection, table: Any, rows: list[dict[str, Any
 
     Counted by what comes back: PostgreSQL's driver tells no row count for an insert.
     """
-    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    statement = _ignoring(connection.dialect.name, table)
     return sum(connection.execute(statement, row).one_or_none() is not None for row in rows)
 
 
 def insert_or_add(connection: Connection, table: Any, row: dict[str, Any], *, column: str) -> None:
     """Insert ``row``, or add its ``column`` to the row that has the same primary key."""
-    statement = _insert(connection, table).values(row)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns),
-            set_={column: table.c[column] + statement.excluded[column]},
-        )
-    )
+    connection.execute(_adding(connection.dialect.name, table, column), row)
 
 
 def insert_or_replace(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
     """Insert rows, or give the row that has the same primary key the new values."""
     if rows:
-        statement, key = _insert(connection, table), {column.name for column in table.primary_key.columns}
+        statement = _insert(connection.dialect.name, table)
+        key = {column.name for column in table.primary_key.columns}
         new = {name: statement.excluded[name] for name in rows[0] if name not in key}
         connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=new), rows)
 
 
-def _insert(connection: Connection, table: Any) -> Any:
-    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+def claim(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
+    """Insert rows whose key is not taken yet, in one statement; who has to know which were new asks for them."""
+    connection.execute(_claiming(connection.dialect.name, table), rows)
+
+
+# Built once for each table: to make a statement and its cache key costs more than a small insert does.
+@lru_cache(maxsize=32)
+def _ignoring(dialect: str, table: Any) -> Any:
+    return _insert(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+
+
+@lru_cache(maxsize=32)
+def _claiming(dialect: str, table: Any) -> Any:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@lru_cache(maxsize=32)
+def _adding(dialect: str, table: Any, column: str) -> Any:
+    statement = _insert(dialect, table)
+    added = {column: table.c[column] + statement.excluded[column]}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=added)
+
+
+def _insert(dialect: str, table: Any) -> Any:
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:

@@ -79,6 +79,7 @@ class Judge:
         self._requester = requester
         self._now = now
         self._on_incident = on_incident
+        self._facts: dict[str, links.Facts] = {}  # by case: who opened it and with whom does not change
 
     def look(self, reference: str, *, for_update: bool = False) -> Verdict | None:
         """The verdict on one item, None when it is absent; the same statements either way."""
@@ -148,7 +149,9 @@ class Judge:
         )
 
     def _by_tie(self, head: Head, case: CaseRow, scene: Scene, label: LabelClass, is_new: bool) -> list[Verdict]:
-        facts = self._facts_about(case)
+        facts = self._facts.get(case.case_id)
+        if facts is None:
+            facts = self._facts[case.case_id] = self._facts_about(case)
         ties = links.ties(self._requester, facts, head.resource_type, is_new=is_new)
         standing = Standing(ConsentState.NONE)
         if any(self._hangs_on_a_release(tie, label, facts) for tie in ties):

@@ -10,14 +10,16 @@ import copy
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
 from typing import Any, NoReturn
 
-import orjson
 from sqlalchemy import Connection
 
 from fhir_profiles import security_labels, validation
 from fhir_profiles.label_exchange import Origin, label_up
 from fhir_profiles.label_versions import etag, is_lowered
+from fhir_profiles.security_labels import Label
+from fhir_profiles.terminology import INLINE_SEC_LABEL
 from smart_app.errors import InvalidError, NothingToShowError, PreconditionError, RefusedError, UnlabelledError
 from smart_app.gateways import links
 from smart_app.gateways.cipher import MasterCipher
@@ -33,7 +35,7 @@ from smart_app.gateways.judge import (
     launched_patient,
 )
 from smart_app.gateways.outbox import UnitOutbox
-from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, label_text, labels_in
+from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, as_bytes, label_text, labels_in
 from smart_app.policy import redaction
 from smart_app.policy.access import Requester, Result, Role
 from smart_app.ports import Case, CaseKind, PatientKey, Payload, Receipt, Stored
@@ -209,22 +211,32 @@ class Unit:
 
     def create(self, payload: Payload, *, case_id: str) -> Stored:
         """Store version 1 of a resource that is labelled, valid and allowed here."""
-        made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
-        profile = self._checked(made)
-        made = self._labelled(made, profile)
+        return self.create_all([payload], case_id=case_id)[0]
+
+    def create_all(self, payloads: Sequence[Payload], *, case_id: str) -> list[Stored]:
+        """The same for several that belong together: each is checked, labelled and decided about; they are one crossing
+        with one row of the audit, and one insert."""
         scene = self._opened_here.get(case_id) or self._judge.case(case_id)
-        ordinal = 1 + max((other.ordinal for other in scene.heads.get(case_id, ())), default=0)
-        head = Head(case_id, made["resourceType"], made["id"], 1, ordinal, _labels_of(made))
-        verdict = self._judge.judge(head, scene, is_new=True)
-        if verdict is None or not verdict.is_shown:
-            self._deny("create", head.reference, verdict)
-        self._require_creation(verdict, made)
-        self.journal.note("create", is_kept=False, case=case_id, entities=[verdict.as_entity()])
-        self._vault.insert(head, made, verdict.case, self._now)
-        scene.heads[case_id].append(head)
-        if head.resource_type == "Consent":
-            self._judge.releases(scene, case_id).append(made)
-        return self._shown(verdict, Content(made, None), head)
+        new: list[tuple[Verdict, Payload, bytes]] = []
+        for payload in payloads:
+            made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
+            made, labels = self._labelled(made, *self._checked(made))
+            ordinal = 1 + max((other.ordinal for other in scene.heads.get(case_id, ())), default=0)
+            head = Head(case_id, made["resourceType"], made["id"], 1, ordinal, labels)
+            verdict = self._judge.judge(head, scene, is_new=True)
+            if verdict is None or not verdict.is_shown:
+                self._deny("create", head.reference, verdict)
+            self._require_creation(verdict, made)
+            new.append((verdict, made, as_bytes(made)))
+            scene.heads[case_id].append(head)
+            if head.resource_type == "Consent":
+                self._judge.releases(scene, case_id).append(made)
+        self.journal.note(
+            "create", is_kept=False, case=case_id, entities=[verdict.as_entity() for verdict, _, _ in new]
+        )
+        rows = [(verdict.head, content) for verdict, _, content in new]
+        self._vault.insert(rows, scene.cases[case_id], self._now)
+        return [self._shown(verdict, Content(made, None), verdict.head) for verdict, made, _ in new]
 
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
         """Store the next version, made by ``change`` from the whole current payload."""
@@ -238,7 +250,7 @@ class Unit:
             raise ValueError("an amended resource keeps its type and id")
         if is_lowered(content.payload, changed):
             self._refuse(verdict, "R3")
-        self._labelled(changed, self._checked(changed))
+        self._labelled(changed, *self._checked(changed))
         self.journal.note("amend", is_kept=False, case=verdict.case.case_id, entities=[verdict.as_entity()])
         new = self._vault.supersede(verdict.head, changed, verdict.case, self._now)
         return self._shown(verdict, Content(changed, content.ehr_reference), new)
@@ -300,15 +312,14 @@ class Unit:
         """Idempotency by what the sender itself called its message and its Task."""
         indexes = [self._cipher.blind_index("receipt", client_id, identifier) for identifier in identifiers]
         digest = self._cipher.digest(body)
+        # Claimed first and asked then: what was taken stays as it was, also by a sender who came at the same moment. A
+        # number that is new beside one that is known is a conflict, and the claim is undone with the unit.
+        self._vault.claim_receipts(indexes, digest, task_id, self._now)
         known = self._vault.receipts(indexes)
-        if not known:
-            self._vault.claim_receipts(indexes, digest, task_id, self._now)
-            known = self._vault.receipts(indexes)  # where rows lock apart, another sender may have been first
-            if {claimed for claimed, _ in known.values()} == {task_id}:
-                return None
-        first = next(known[index] for index in indexes if index in known)
-        is_same = len(known) == len(set(indexes)) and set(known.values()) == {(first[0], digest)}
-        return Receipt(first[0], is_same)
+        if {claimed for claimed, _ in known.values()} == {task_id}:
+            return None
+        first = next(known[index] for index in indexes if known[index][0] != task_id)
+        return Receipt(first[0], set(known.values()) == {(first[0], digest)})
 
     def audit_refusal(self, rule: str, *, partner_id: str | None = None, reference: str | None = None) -> None:
         """A denial that a workflow decided. Kept whatever becomes of this unit."""
@@ -340,28 +351,38 @@ class Unit:
 
     # -- checking ------------------------------------------------------------------------------------------------
 
-    def _checked(self, payload: Payload) -> str:
-        """Limits and shape, ours too. Returns the profile id."""
+    def _checked(self, payload: Payload) -> tuple[str, str]:
+        """Limits and shape, ours too. Returns the profile id and the payload as text."""
         profile = validation.profile_of(str(payload.get("resourceType")))
         if profile is None or profile == "referral-bundle":
             raise ValueError("the vault has no place for a resource of this type")
+        content = as_bytes(payload)
         try:
-            validation.parse(orjson.dumps(payload, default=str))
+            if len(content) > validation.MAX_BYTES:
+                raise validation.LimitError(413, "too-long", "The resource is too large.")
+            validation.require_few(content.decode())
         except validation.LimitError as error:
             raise InvalidError(error.text, rule="R17") from None
         issues = validation.validate(payload, profile, confidentiality=self._confidentiality)
         if issues:
             raise InvalidError(issues=issues, rule="R17")
-        return profile
+        return profile, content.decode()
 
-    def _labelled(self, payload: Payload, profile: str) -> Payload:
-        """A program's resource is labelled up; one of ours that comes without its set is a programming error."""
-        if self._requester.role is Role.ADVOCATE:
-            ours = security_labels.labels_for(profile, confidentiality=self._confidentiality)
+    def _labelled(self, payload: Payload, profile: str, text: str) -> tuple[Payload, str]:
+        """A program's resource is labelled up; one of ours that comes without its set is a programming error. Returns
+        it and the labels of its row."""
+        ours = security_labels.labels_for(profile, confidentiality=self._confidentiality)
+        is_theirs = self._requester.role is Role.ADVOCATE
+        if is_theirs and not security_labels.labels_of(payload) and INLINE_SEC_LABEL not in text:
+            meta = {**(payload.get("meta") or {}), "security": security_labels.as_security(ours)}
+            return {**payload, "meta": meta}, _text_of(ours)
+        if security_labels.has_exactly(payload, ours):  # nothing to raise, nothing missing
+            return payload, _text_of(ours)
+        if is_theirs:
             payload = label_up(payload, Origin.PARTNER, ours=ours).payload
         if security_labels.missing_labels(payload, profile):
             raise UnlabelledError(rule="R3")
-        return payload
+        return payload, label_text(security_labels.enforced_labels(payload))
 
     # -- answering -----------------------------------------------------------------------------------------------
 
@@ -427,8 +448,9 @@ def _case(row: CaseRow, details: Mapping[str, Any]) -> Case:
     )
 
 
-def _labels_of(payload: Payload) -> str:
-    return label_text(security_labels.enforced_labels(payload))
+@lru_cache(maxsize=64)
+def _text_of(ours: tuple[Label, ...]) -> str:
+    return label_text(security_labels.enforced_of(ours))
 
 
 def _etag(head: Head) -> str:

@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
 from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
-from smart_app.gateways.engine import insert_ignoring, insert_or_replace
+from smart_app.gateways.engine import claim, insert_or_replace
 from smart_app.gateways.tables import partner_view, vault_case, vault_key, vault_receipt, vault_resource
 from smart_app.ports import CaseKind, PatientKey, Payload
 
@@ -29,6 +30,10 @@ CHUNK = 400  # ids in one IN list
 
 # Built once: a statement's cache key is computed once, which is most of what a small insert costs.
 INSERT_CASE, INSERT_KEY, INSERT_RESOURCE = vault_case.insert(), vault_key.insert(), vault_resource.insert()
+RECEIPTS = select(vault_receipt.c.receipt_index, vault_receipt.c.task_id, vault_receipt.c.body_digest).where(
+    vault_receipt.c.tenant_id == bindparam("tenant"),
+    vault_receipt.c.receipt_index.in_(bindparam("indexes", expanding=True)),
+)
 
 Reference = tuple[str, str]  # resource type, id
 
@@ -89,6 +94,7 @@ def label_text(labels: Iterable[Label]) -> str:
     return "".join(sorted(shorts, key=lambda short: (not short.startswith("[C|"), short)))
 
 
+@lru_cache(maxsize=512)
 def labels_in(text: str) -> tuple[Label, ...]:
     """The labels of a row; what is not ours becomes a label that nothing knows."""
     if not (text.startswith("[") and text.endswith("]")):
@@ -105,20 +111,27 @@ class Vault:
         self._cipher = cipher
         self._tenant_id = cipher.tenant_id
         self._keys: dict[str, CaseKey] = {}
+        self._indexes: dict[tuple[str, ...], bytes] = {}  # each decision asks for the same two or three
 
     # -- digests -------------------------------------------------------------------------------------------------
 
     def patient_index(self, patient: PatientKey) -> bytes:
         """The same id at two EHRs is two patients (attack 10)."""
-        return self._cipher.blind_index("patient", patient.registration_id, patient.patient_id)
+        return self._index("patient", patient.registration_id, patient.patient_id)
 
     def author_index(self, registration_id: str | None, user_reference: str) -> bytes:
         """The same Practitioner id at two EHRs is two people."""
-        return self._cipher.blind_index("author", registration_id or "", user_reference)
+        return self._index("author", registration_id or "", user_reference)
 
     def partner_index(self, partner_id: str) -> bytes:
         """One program, without its name."""
-        return self._cipher.blind_index("partner", partner_id)
+        return self._index("partner", partner_id)
+
+    def _index(self, kind: str, *parts: str) -> bytes:
+        found = self._indexes.get((kind, *parts))
+        if found is None:
+            found = self._indexes[kind, *parts] = self._cipher.blind_index(kind, *parts)
+        return found
 
     # -- cases ---------------------------------------------------------------------------------------------------
 
@@ -265,9 +278,10 @@ class Vault:
                 continue
         return found
 
-    def insert(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> None:
-        """Version 1 of a new resource."""
-        self._insert(head, payload, case, now, ehr_copy=None)
+    def insert(self, new: Sequence[tuple[Head, bytes]], case: CaseRow, now: datetime) -> None:
+        """Version 1 of new resources of one case: head, and content as ``as_bytes`` gives it."""
+        rows = [self._row(head, content, case, now, ehr_copy=None) for head, content in new]
+        self._connection.execute(INSERT_RESOURCE, rows)
 
     def supersede(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> Head:
         """The next version of ``head``; the one before stays, no longer current."""
@@ -275,7 +289,7 @@ class Vault:
         self._connection.execute(update(vault_resource).where(*self._is(head)).values(is_current=False))
         labels = label_text(enforced_labels(payload))
         new = Head(head.case_id, head.resource_type, head.resource_id, head.version + 1, head.ordinal, labels)
-        self._insert(new, payload, case, now, ehr_copy=ehr_copy)
+        self._connection.execute(INSERT_RESOURCE, self._row(new, as_bytes(payload), case, now, ehr_copy=ehr_copy))
         return new
 
     def note_ehr_copy(self, head: Head, case: CaseRow, ehr_reference: str) -> None:
@@ -297,13 +311,12 @@ class Vault:
             vault_resource.c.version == head.version,
         )
 
-    def _insert(self, head: Head, payload: Payload, case: CaseRow, now: datetime, *, ehr_copy: bytes | None) -> None:
-        body = self._key(case).seal(
-            orjson.dumps(payload, default=_number), table="vault_resource", row_id=head.reference, version=head.version
-        )
-        row = {name: getattr(head, name) for name in Head.__annotations__}
+    def _row(
+        self, head: Head, content: bytes, case: CaseRow, now: datetime, *, ehr_copy: bytes | None
+    ) -> dict[str, Any]:
+        body = self._key(case).seal(content, table="vault_resource", row_id=head.reference, version=head.version)
         more = {"month": f"{now:%Y-%m}", "is_current": True, "body": body, "ehr_copy": ehr_copy}
-        self._connection.execute(INSERT_RESOURCE, {"tenant_id": self._tenant_id, **row, **more})
+        return {"tenant_id": self._tenant_id, **vars(head), **more}
 
     def _content(self, head: Head, case: CaseRow, body: bytes, ehr_copy: bytes | None) -> Content:
         opened = self._open(case, body, "vault_resource", head.reference, head.version)
@@ -359,14 +372,12 @@ class Vault:
             "task_id": task_id,
             "body_digest": digest,
         }
-        insert_ignoring(self._connection, vault_receipt, [{**common, "receipt_index": index} for index in indexes])
+        claim(self._connection, vault_receipt, [{**common, "receipt_index": index} for index in indexes])
 
     def receipts(self, indexes: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
         """Receipt index -> task id and body digest, for those that were claimed."""
-        statement = select(vault_receipt.c.receipt_index, vault_receipt.c.task_id, vault_receipt.c.body_digest).where(
-            vault_receipt.c.tenant_id == self._tenant_id, vault_receipt.c.receipt_index.in_(list(indexes))
-        )
-        return {bytes(row[0]): (row[1], bytes(row[2])) for row in self._connection.execute(statement)}
+        asked = {"tenant": self._tenant_id, "indexes": list(indexes)}
+        return {bytes(row[0]): (row[1], bytes(row[2])) for row in self._connection.execute(RECEIPTS, asked)}
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
@@ -385,6 +396,11 @@ class Vault:
             return self._key(case).open(bytes(sealed), table=table, row_id=row_id, version=version)
         except SealError:
             raise TamperedError("the content was altered or moved") from None
+
+
+def as_bytes(payload: Payload) -> bytes:
+    """A payload as it is sealed."""
+    return orjson.dumps(payload, default=_number)
 
 
 def _case_row(row: Any) -> CaseRow:

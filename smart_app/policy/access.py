@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from fhir_profiles.security_labels import KNOWN, SDV, Label
 from fhir_profiles.terminology import CONFIDENTIALITY
@@ -162,6 +163,7 @@ _NEVER_ROLES = frozenset({Role.PROXY, Role.RESEARCHER, Role.BILLING})
 _NEVER_PURPOSES = frozenset({Purpose.FAMRQT, Purpose.HLEGAL, Purpose.HRESCH, Purpose.HPAYMT})
 
 
+@lru_cache(maxsize=4096)
 def decide(
     *, role: Role, purpose: Purpose, label: LabelClass, consent: ConsentState, link: Link, origin: Origin
 ) -> Decision:

@@ -209,21 +209,17 @@ def _store(
     """All of it and the proposed visit, in one case. The clinic makes the visit itself: what a program proposes only
     says from when."""
     case_id = work.open_case(CaseKind.INBOUND, partner_id=partner.partner_id, due_on=day.on, needs_person=needs_person)
-    for kind in ("Patient", "Consent", "ServiceRequest", "Task"):
-        for resource in resources[kind]:
-            work.create(resource, case_id=case_id)
-    work.create(
-        proposed_appointment(
-            labels=labels_for("proposed-appointment"),
-            id=str(uuid.uuid4()),
-            patient_reference=f"Patient/{resources['Patient'][0]['id']}",
-            service_reference=NEXT_DAY_SERVICE,
-            based_on=f"ServiceRequest/{resources['ServiceRequest'][0]['id']}",
-            requested_start=day.starts_at,
-            requested_end=day.ends_at,
-        ),
-        case_id=case_id,
+    visit = proposed_appointment(
+        labels=labels_for("proposed-appointment"),
+        id=str(uuid.uuid4()),
+        patient_reference=f"Patient/{resources['Patient'][0]['id']}",
+        service_reference=NEXT_DAY_SERVICE,
+        based_on=f"ServiceRequest/{resources['ServiceRequest'][0]['id']}",
+        requested_start=day.starts_at,
+        requested_end=day.ends_at,
     )
+    parts = [one for kind in ("Patient", "Consent", "ServiceRequest", "Task") for one in resources[kind]]
+    work.create_all([*parts, visit], case_id=case_id)
     work.facts.count("inbound", "needs-person" if needs_person else "received")
 
 

@@ -116,17 +116,22 @@ def _cancel_own_request(work: UnitOfWork, stored: Stored, body_of: BodyOf, if_ma
 
 def _require_valid(task_id: str, body: Payload) -> None:
     """What the body alone can tell. Labels below ours are for later: their answer depends on who may read (R3)."""
-    meta = body.get("meta")
-    unlabelled = (
-        {**body, "meta": {k: v for k, v in meta.items() if k != "security"}} if isinstance(meta, dict) else body
-    )
-    issues = validate(unlabelled, PROFILE)
+    issues = validate(_without_labels(body), PROFILE)
     if not issues and body.get("id") != task_id:
         issues = [Issue("error", "invalid", "Task.id", "The id is not that of the address.")]
     if not issues:
         issues = [Issue("error", "business-rule", "Task.meta.security", text) for text in label_problems(body, ())]
     if issues:
         raise InvalidError(issues=issues)
+
+
+def _without_labels(body: Payload) -> Payload:
+    """A ``meta`` that held nothing but labels goes with them: an empty element is no FHIR."""
+    meta = body.get("meta")
+    if not isinstance(meta, dict) or "security" not in meta:
+        return body
+    rest = {key: value for key, value in meta.items() if key != "security"}
+    return {**{key: value for key, value in body.items() if key != "meta"}, **({"meta": rest} if rest else {})}
 
 
 def _tier(work: UnitOfWork, stored: Stored) -> Tier:

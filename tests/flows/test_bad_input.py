@@ -460,7 +460,11 @@ def test_a_body_in_pieces_is_counted_too(demo: Place, vault: Vault, harbor: Prog
         ("PUT", "/Task/WORD", {}, 428),
         ("PUT", "/Task/WORD", {"If-Match": 'W/"1"'}, 422),
         ("POST", "/Consent", {}, 422),
-        ("PATCH", "/Task/WORD", {}, 400),
+        ("PATCH", "/Task/WORD", {}, 428),
+        ("PATCH", "/Task/WORD", {"If-Match": 'W/"1"'}, 415),
+        ("GET", "/Task?status=WORD", {}, 400),
+        ("GET", "/Task/WORD/$status", {}, 404),
+        ("PUT", "/HealthcareService/WORD", {"If-Match": 'W/"1"'}, 403),
     ],
 )
 def test_a_request_that_is_not_offered_tells_nothing(

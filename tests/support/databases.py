@@ -32,7 +32,7 @@ class PostgresServer:
     PostgreSQL refuses to run as root: there its programs run as the user that Debian's package made.
     """
 
-    def __init__(self, initdb: str, postgres: str) -> None:
+    def __init__(self, initdb: str, postgres: str, *, is_durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if account is not None:
@@ -55,7 +55,9 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
-            "fsync": "off",  # a test's power never fails; kill -9 of a worker is not the server's
+            "fsync": "on"
+            if is_durable
+            else "off",  # a test's power never fails; kill -9 of a worker is not the server's
             "autovacuum": "off",
             "wal_level": "minimal",
             "max_wal_senders": "0",

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from launch.errors import BearerError
 from launch.resource_server import PartnerToken, PartnerTokens
 from smart_app import api, guards
+from smart_app.gateways.engine import make_engine
 
 SCOPES = (
     "system/Patient.c system/Consent.c system/ServiceRequest.cr system/Task.crus system/Appointment.cr "
@@ -25,8 +26,7 @@ class FakeTokens:
 
     def __init__(self) -> None:
         self.scopes = SCOPES
-        engine: Any = None
-        self._tokens = PartnerTokens(engine, "hc1", lambda _: True)
+        self._tokens = PartnerTokens(make_engine("sqlite://"), "hc1", lambda _: True)
 
     def require_pace(self, address: str | None) -> None:
         self._tokens.require_pace(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 
 from fhir_profiles import terminology as t
 from fhir_profiles.referral_task import business_status_of
+from fhir_profiles.sample_referral import shortest_referral
 from fhir_profiles.validation.examine import examine
 from smart_app.policy.access import Requester
 from smart_app.policy.task_states import STATUSES
@@ -212,6 +214,22 @@ def test_of_its_own_request_the_only_move_is_to_call_it_off(http: FlaskClient, p
     assert answer.status_code == 200
     assert answer.get_json()["statusReason"]["coding"] == [{"system": t.REFERRAL_REASON, "code": "closed"}]
     assert offered(http, path)["move"] == []
+
+
+def test_a_request_that_claims_no_profile_can_be_called_off_too(http: FlaskClient) -> None:
+    """Most programs send no profile: what they read back has labels only, and can be sent back, by PUT and by PATCH.
+    Breaks when a ``meta`` without its labels stays as an empty object."""
+    for number, way in (("1", "put"), ("2", "patch")):
+        body = json.dumps(shortest_referral(date(2026, 11, 24), number=number))
+        path = http.post("/fhir", data=body, headers=headers()).headers["Location"].split("8000", 1)[1]
+        read = http.get(path, headers=headers())
+        assert set(read.get_json()["meta"]) == {"security"}
+        if way == "patch":
+            answer = patch(http, path, to("cancelled"))
+        else:
+            changed = json.dumps({**read.get_json(), "status": "cancelled"})
+            answer = http.put(path, data=changed, headers=headers(If_Match=read.headers["ETag"]))
+        assert (answer.status_code, answer.get_json().get("status")) == (200, "cancelled")
 
 
 @pytest.mark.rule("R3")
