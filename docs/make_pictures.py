@@ -1,7 +1,7 @@
-"""The README's four pictures, taken from a running demo in Debian's Chromium.
+"""The pictures of README.md and use-the-inbox.md, taken from a running demo in Debian's Chromium.
 
 Start ``make demo`` (empty is best: ``make demo-reset``), then ``.venv/bin/python docs/make_pictures.py``. It plays a
-note, a referral each way, and looks. Exit 1 when a picture is larger than it should be.
+note, a referral each way, an advocate at the inbox, and looks. Exit 1 when a picture is larger than it should be.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-bac
 
 
 def main() -> None:
-    """Take all four; say what each weighs."""
+    """Take all; say what each weighs."""
     place = _place()
     IMAGES.mkdir(exist_ok=True)
     with _browser() as context:
@@ -34,6 +35,7 @@ def main() -> None:
         connect(context.new_page(), place)
         queue(context.new_page(), place)
         follow_the_data(context.new_page(), place)
+        inbox(context, place)
     sizes = {path.name: path.stat().st_size for path in sorted(IMAGES.glob("*.png"))}
     for name, size in sizes.items():
         sys.stdout.write(f"{size:>8,} bytes  {name}\n")
@@ -79,6 +81,54 @@ def follow_the_data(page: Page, place: Place) -> None:
     _take(page, "follow-the-data")
 
 
+def inbox(context: BrowserContext, place: Place) -> None:
+    """A new item at a program without a FHIR system, and the same item opened."""
+    page = context.new_page()
+    page.set_viewport_size({"width": 1000, "height": 440})
+    _join_inbox(page, place)
+    page.goto(f"{place.inbox_url}/desk")
+    page.get_by_text("The clinic phones us").click()
+    page.get_by_role("button", name="Choose and test").click()
+    page.goto(f"{place.inbox_url}/items")
+    page.get_by_role("button", name="Open the test item").click()
+    chart = context.new_page()
+    _open_chart(chart, place, height=820)
+    chart.goto(f"{chart.url}connect/northside")
+    chart.get_by_text("They may call a safe number").click()
+    chart.get_by_label("Safe number", exact=True).fill("555-0142")
+    chart.get_by_role("button", name="Next: see what is sent").click()
+    chart.get_by_text("agrees and signs here").click()
+    chart.locator("button[value=send]").click()
+    chart.get_by_text("In their inbox").wait_for()
+    page.goto(f"{place.inbox_url}/items")
+    _take(page, "inbox-items")
+    page.get_by_role("button", name="Open", exact=True).first.click()
+    page.get_by_role("heading", name="How you meet").wait_for()
+    page.set_viewport_size({"width": 1000, "height": 590})
+    _take(page, "inbox-item")
+
+
+def _join_inbox(page: Page, place: Place) -> None:
+    """By a new invitation, with two virtual authenticators."""
+    command = [sys.executable, "-m", "smart_app", "--config", str(place.config), "inbox", "invite", "northside"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    address, code = (line.rpartition(": ")[2] for line in said.splitlines())
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    page.goto(address)
+    page.get_by_label("The six digits you were told by phone").fill(code)
+    page.get_by_role("button", name="Go on").click()
+    for _ in range(2):
+        names = ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation")
+        options = {"protocol": "ctap2", "transport": "usb"} | dict.fromkeys(names, True)
+        device = devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        with page.expect_navigation():
+            page.get_by_role("button", name="Add a passkey").click()
+        devices.send("WebAuthn.removeVirtualAuthenticator", device)
+    page.get_by_role("button", name="Next: recovery codes").click()
+    page.get_by_role("link", name="I wrote them down").click()
+
+
 def _open_chart(page: Page, place: Place, *, height: int) -> None:
     page.set_viewport_size({"width": 1000, "height": height})
     page.goto(place.sandboxes()[0].launch_url("a", "dr-lee", PATIENT))
@@ -104,9 +154,11 @@ def _browser() -> Iterator[BrowserContext]:
 
 def _place() -> Place:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--directory", type=Path, default=Path("var/demo"))
     for name, port in vars(Ports()).items():
         parser.add_argument(f"--{name.replace('_', '-')}-port", dest=name, type=int, default=port)
-    return Place(Path("var/demo"), Ports(**vars(parser.parse_args())))
+    given = vars(parser.parse_args())
+    return Place(given.pop("directory"), Ports(**given))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from smart_app.settings.model import EhrSettings, EhrSiteSettings, Settings
 from smart_app.settings.words import default_words, model_in, toml_value
 
 WIDTH = 118
-NOT_IN_FILE = ("master_key", "client_secrets")
+NOT_IN_FILE = ("master_key", "client_secrets", "password")
 PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
 
 
