@@ -63,6 +63,14 @@ def certificate(address: str, *, rules: AddressRules = PUBLIC_ONLY, trusted: str
     return Certificate(host, datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC))
 
 
+def can_trust(file: str) -> bool:
+    """Whether a file holds root certificates that could be trusted."""
+    try:
+        return bool(ssl.create_default_context(cafile=file).get_ca_certs())
+    except OSError:
+        return False
+
+
 def _connected(addresses: Sequence[str], port: int) -> socket.socket:
     """A connection to the first of these addresses that answers. Raises the last ``OSError``."""
     failure = OSError()

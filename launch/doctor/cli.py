@@ -13,6 +13,7 @@ import click
 from launch.doctor import report
 from launch.doctor.check_fhir import read_offer
 from launch.doctor.check_proof import fingerprint
+from launch.doctor.check_transport import can_trust
 from launch.doctor.examination import Options, examine
 from launch.doctor.findings import ExitCode, exit_code
 from launch.doctor.label_probe import RESOURCE_TYPES, ProbeError, ProbeTokens, run_probe
@@ -70,6 +71,8 @@ def doctor(context: click.Context, /, issuer: str, output: str, watch: bool, pro
 
 def _check_up(site: DoctorSite, issuer: str, output: str, options: dict[str, Any]) -> NoReturn:
     chosen = Options(options["browser"], not options["keep_proof"], options["trusted"])
+    if chosen.trusted is not None and not can_trust(chosen.trusted):
+        raise SetUpError("The file of --trusted holds no certificates in PEM.")
     found = examine(site, issuer, chosen)
     click.echo(report.as_json(found) if output == "json" else report.as_text(found))
     sys.exit(exit_code(found.findings))

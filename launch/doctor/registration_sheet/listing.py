@@ -55,7 +55,7 @@ def scope_table(scopes: tuple[AskedScope, ...], syntax: str, *, is_public: bool)
         else:
             rows.append((older if syntax == "v1" else exact(one.v2), why))
     if syntax == "auto":
-        return Table(("Scope", "In version 1", "Why"), tuple(rows), (0.25, 0.27, 0.48))
+        return Table(("Scope", "In version 1", "Why"), tuple(rows), (0.31, 0.31, 0.38))
     return Table(("Scope", "Why"), tuple(rows), (0.36, 0.64))
 
 

@@ -112,9 +112,7 @@ def _block(block: Block) -> Flowable:
 
 def _table(table: Table) -> Flowable:
     rows = [[_words(said(name), "head") for name in table.header]]
-    rows += [
-        [_words(cell, "label" if number == 0 else "cell") for number, cell in enumerate(row)] for row in table.rows
-    ]
+    rows += [[_words(cell, _style_of(cell, number)) for number, cell in enumerate(row)] for row in table.rows]
     made = LongTable(rows, colWidths=[WIDTH * share for share in table.widths], repeatRows=1, spaceAfter=8)
     made.setStyle(
         [
@@ -128,6 +126,11 @@ def _table(table: Table) -> Flowable:
         ]
     )
     return made
+
+
+def _style_of(cell: Line, column: int) -> str:
+    """The first column is a label, unless it is something to be copied: that has to fit on one line."""
+    return "label" if column == 0 and not any(span.is_exact for span in cell) else "cell"
 
 
 def _words(line: Line, style: str) -> Flowable:
@@ -144,7 +147,7 @@ def _words(line: Line, style: str) -> Flowable:
 def _styles() -> dict[str, ParagraphStyle]:
     _register_fonts()
     text = ParagraphStyle("text", fontName=TEXT, fontSize=9.5, leading=14, textColor=INK, spaceAfter=7)
-    cell = ParagraphStyle("cell", parent=text, fontSize=8.5, leading=12, spaceAfter=0, splitLongWords=1)
+    cell = ParagraphStyle("cell", parent=text, fontSize=8, leading=11.5, spaceAfter=0, splitLongWords=1)
     return {
         "text": text,
         "title": ParagraphStyle("title", parent=text, fontName=BOLD, fontSize=16, leading=21, spaceAfter=14),

@@ -109,6 +109,14 @@ def test_our_own_certificate_is_looked_at_as_well(
     assert report["exit"] == code
 
 
+def test_a_file_without_certificates_is_not_trusted(clinic: Any, tmp_path: Path) -> None:
+    """A wrong file for ``--trusted`` is one sentence and exit code 2, and nobody was asked."""
+    wrong = tmp_path / "roots.pem"
+    wrong.write_text("these are no certificates")
+    result = clinic.run("doctor", clinic.issuer, "--trusted", str(wrong))
+    assert (result.exit_code, result.output) == (2, "The file of --trusted holds no certificates in PEM.\n")
+
+
 @pytest.mark.rule("attack 9")
 def test_a_name_that_leads_inside_gets_no_handshake(authority: Authority, fronts: list[FrontProxy]) -> None:
     """The look at a certificate connects nowhere a launch would not.

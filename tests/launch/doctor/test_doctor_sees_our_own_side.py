@@ -154,9 +154,16 @@ def only(path: str, spoil: Spoil) -> Spoil:
     return spoil_there
 
 
+def forget_the_cookie(passing: Passing) -> None:
+    """The page that sends the browser on to the EHR takes the cookie away again."""
+    if passing.status == 200:
+        gone = "__Host-cc=gone; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
+        passing.headers.append(("Set-Cookie", gone))
+
+
 IN_A_BROWSER: dict[str, tuple[Spoil, str]] = {
     "cookie-not-partitioned": (without("Partitioned"), "frame.cookie"),
-    "cookie-lost-on-the-way-back": (only("/launch", without("Partitioned")), "frame.cookie"),
+    "cookie-lost-on-the-way-back": (only("/launch", forget_the_cookie), "frame.cookie"),
     "way-back-not-shown": (only("/callback", ancestors("frame-ancestors 'self'")), "frame.shown"),
 }
 

@@ -132,6 +132,7 @@ BAD: list[tuple[str, Change, str | None]] = [
     ),
     ("ehr.b.placement", ehr_b(placement={"Condition": "ehr-and-vault"}), "ehr.placement"),
     ("ehr.b.placement", ehr_b(placement={"Observation": "everywhere"}), None),
+    ("ehr.b.placement", ehr_b(placement={"Observation*canary": "vault"}), None),
     ("ehr.b.proof_file", ehr_b(placement={"Observation": "ehr-and-vault"}), "ehr.placement"),
     (
         "ehr.b.proof_file",

@@ -25,6 +25,19 @@ def test_the_environment_wins_over_the_file(folder: Any, monkeypatch: pytest.Mon
     assert settings.site.name == "Riverside Health Center"
 
 
+@pytest.mark.rule("R41")
+def test_rule_R41_a_master_key_that_is_none_refuses_the_start(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master key in the environment that is too short, or no base64, is named with its remedy and never shown.
+
+    Break: in ``_key_problems`` leave out ``_is_master_key``.
+    """
+    for wrong in ("Y2FuYXJ5", "canary!"):
+        monkeypatch.setenv("WARM_REFERRAL_MASTER_KEY", wrong)
+        problems = folder.problems()
+        assert [one for one in problems if one.startswith("WARM_REFERRAL_MASTER_KEY: ") and "init" in one], problems
+        assert not [one for one in problems if wrong in one]
+
+
 def test_client_secret_from_the_environment_or_a_file(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The secret of an EHR that insists on one is read from its file or variable, and is in nothing that is printed."""
     file = folder.directory / "ehr.secret"

@@ -39,6 +39,18 @@ def test_examples_are_lines_that_could_stand_in_the_file() -> None:
         assert tomllib.loads(words.example_line(key, field)) == {name: field.examples[0]}
 
 
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [("public_base_url", "in config.toml"), ("listing.website", "[listing]"), ("ehr.issuer", "[[ehr]]")],
+)
+def test_a_remedy_says_where_the_line_stands(key: str, place: str) -> None:
+    """Whoever misses a setting reads what it is, in which block it stands, and a line that TOML reads."""
+    told, line = words.remedy(key)
+    assert told.startswith(str(KEYS[key].description))
+    assert place in told
+    assert tomllib.loads(line) == {key.rsplit(".", 1)[-1]: KEYS[key].examples[0]}  # type: ignore[index]
+
+
 def test_what_is_asked_for_by_part_of_its_name_is_found() -> None:
     """A group lists its keys, and a near miss names what is near."""
     assert "site.cut_off" in explain("site")

@@ -30,6 +30,7 @@ from launch.doctor.registration_sheet.document import (
 from launch.doctor.registration_sheet.markdown import as_markdown
 from launch.doctor.registration_sheet.pdf import as_pdf
 from launch.doctor.registration_sheet.subject import VENDORS
+from smart_app.settings import PLACEABLE
 
 LATIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_categories=["Cc", "Cf"]), max_size=60)
 
@@ -90,6 +91,24 @@ def test_pdf_carries_title_language_and_bookmarks(center: Any, name: str) -> Non
         document.title,
         *(block.text for block in document.blocks if isinstance(block, Heading)),
     ]
+
+
+@pytest.mark.parametrize("syntax", ["auto", "v1", "v2"])
+def test_a_scope_is_never_cut_in_two(center: Any, syntax: str) -> None:
+    """Whoever copies a scope or an address of ours from the PDF gets all of it, on one line.
+
+    Breaks when a column of ``scope_table`` is too narrow.
+    """
+    center.ehr.update(environment="test", scope_syntax=syntax, placement=dict.fromkeys(PLACEABLE, "ehr-and-vault"))
+    center.ehr.update(practitioner_roles={"http://x.example|1": "nurse"}, care_team_sources=["ehr-care-team"])
+    subject = center.subject()
+    wanted = {"auto": ("v1", "v2"), "v1": ("v1",), "v2": ("v2",)}[syntax]
+    scopes = {one.v2 for one in subject.scopes if "v2" in wanted}
+    scopes |= {spelled for one in subject.scopes if "v1" in wanted for spelled in one.v1}
+    for name in ("listing", "letter"):
+        reader = PdfReader(io.BytesIO(as_pdf(TEXTS[name](subject))))
+        text = "\n".join(page.extract_text() for page in reader.pages)
+        assert [scope for scope in scopes if scope not in text] == []
 
 
 def test_every_font_is_in_the_file(center: Any) -> None:
