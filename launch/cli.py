@@ -111,7 +111,8 @@ def rotate(
     click.echo("The app publishes the new keys from now on. When they sign, take the old ones away with keys retire.")
 
 
-@keys.command("retire")
+# A kid is base64url, so one in 64 begins with a dash and looks like an option.
+@keys.command("retire", context_settings={"ignore_unknown_options": True})
 @FILE
 @click.argument("kid")
 @click.pass_context

@@ -181,7 +181,8 @@ def test_quick_exit_in_a_frame_leaves_the_page_around_it_alone(page: Page, demo:
         frame.locator("body").press("Escape")
     else:
         frame.get_by_role("button", name="Hide").first.click()
-    expect(frame.locator("body")).to_have_text("")
+    # Empty, and a moment later the neutral page: on a busy machine only the second is seen.
+    expect(frame.locator("body")).not_to_contain_text("What would help today?")
     page.wait_for_timeout(1500)
     assert "top" not in moves
     assert page.url == around
