@@ -14,6 +14,7 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Protocol
 
+from fhir_profiles.validation import Renamed
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.placement import PlacementSettings
@@ -133,8 +134,9 @@ class UnitOfWork(Protocol):
     def create(self, payload: Payload, *, case_id: str) -> Stored:
         """Store version 1. An id is made if absent. Raises ``UnlabelledError`` without the label set of its type."""
 
-    def create_all(self, payloads: Sequence[Payload], *, case_id: str) -> list[Stored]:
-        """The same for several resources of one case that belong together: one crossing, one audit row."""
+    def create_all(self, payloads: Sequence[Payload | Renamed], *, case_id: str) -> list[Stored]:
+        """The same for several resources of one case that belong together: one crossing, one audit row. What was
+        ``renamed`` after it passed the gate is not validated a second time; all else is the same for it."""
 
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
         """Store the next version, made by ``change`` (pure) from the whole current payload inside the door, so that

@@ -3,6 +3,7 @@
 from fhir_profiles.shapes import Issue
 from fhir_profiles.validation.gate import PROFILES, load, profile_of, validate
 from fhir_profiles.validation.limits import MAX_BYTES, MAX_DEPTH, LimitError, parse, require_few
+from fhir_profiles.validation.renaming import Renamed, renamed
 
 __all__ = [
     "MAX_BYTES",
@@ -10,9 +11,11 @@ __all__ = [
     "PROFILES",
     "Issue",
     "LimitError",
+    "Renamed",
     "load",
     "parse",
     "profile_of",
+    "renamed",
     "require_few",
     "validate",
 ]

@@ -213,14 +213,18 @@ class Unit:
         """Store version 1 of a resource that is labelled, valid and allowed here."""
         return self.create_all([payload], case_id=case_id)[0]
 
-    def create_all(self, payloads: Sequence[Payload], *, case_id: str) -> list[Stored]:
+    def create_all(self, payloads: Sequence[Payload | validation.Renamed], *, case_id: str) -> list[Stored]:
         """The same for several that belong together: each is checked, labelled and decided about; they are one crossing
         with one row of the audit, and one insert."""
         scene = self._opened_here.get(case_id) or self._judge.case(case_id)
         new: list[tuple[Verdict, Payload, bytes]] = []
         for payload in payloads:
-            made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
-            made, labels = self._labelled(made, *self._checked(made))
+            if isinstance(payload, validation.Renamed):
+                made, (profile, text) = payload.payload, self._profile_and_text(payload.payload)
+            else:
+                made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
+                profile, text = self._checked(made)
+            made, labels = self._labelled(made, profile, text)
             ordinal = 1 + max((other.ordinal for other in scene.heads.get(case_id, ())), default=0)
             head = Head(case_id, made["resourceType"], made["id"], 1, ordinal, labels)
             verdict = self._judge.judge(head, scene, is_new=True)
@@ -353,20 +357,23 @@ class Unit:
 
     def _checked(self, payload: Payload) -> tuple[str, str]:
         """Limits and shape, ours too. Returns the profile id and the payload as text."""
-        profile = validation.profile_of(str(payload.get("resourceType")))
-        if profile is None or profile == "referral-bundle":
-            raise ValueError("the vault has no place for a resource of this type")
-        content = as_bytes(payload)
+        profile, text = self._profile_and_text(payload)
         try:
-            if len(content) > validation.MAX_BYTES:
+            if len(text) > validation.MAX_BYTES:
                 raise validation.LimitError(413, "too-long", "The resource is too large.")
-            validation.require_few(content.decode())
+            validation.require_few(text)
         except validation.LimitError as error:
             raise InvalidError(error.text, rule="R17") from None
         issues = validation.validate(payload, profile, confidentiality=self._confidentiality)
         if issues:
             raise InvalidError(issues=issues, rule="R17")
-        return profile, content.decode()
+        return profile, text
+
+    def _profile_and_text(self, payload: Payload) -> tuple[str, str]:
+        profile = validation.profile_of(str(payload.get("resourceType")))
+        if profile is None or profile == "referral-bundle":
+            raise ValueError("the vault has no place for a resource of this type")
+        return profile, as_bytes(payload).decode()
 
     def _labelled(self, payload: Payload, profile: str, text: str) -> tuple[Payload, str]:
         """A program's resource is labelled up; one of ours that comes without its set is a programming error. Returns

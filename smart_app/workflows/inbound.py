@@ -7,13 +7,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_profiles import dates, referral_bundle
 from fhir_profiles.proposed_appointment import proposed_appointment
 from fhir_profiles.security_labels import SENSITIVITIES, enforced_labels, labels_for
-from fhir_profiles.validation import Issue, validate
+from fhir_profiles.validation import Issue, Renamed, renamed, validate
+from fhir_profiles.validation.renaming import local_name
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import attestation, clinic_calendar, status_back, task_view
 from smart_app.policy.access import Requester
@@ -24,6 +24,7 @@ from smart_app.ports import CaseKind, Door, Partner, Payload, Site, UnitOfWork
 PROFILE = "referral-bundle"
 URGENT = frozenset({"asap", "stat"})
 LONGEST_WAIT = timedelta(days=30)
+STORED = ("Patient", "Consent", "ServiceRequest", "Task")  # a proposed visit is made here
 # What a program is told where a whole referral is not one to us, from it.
 _ELSEWHERE = {
     "owner": "The owner is this clinic.",
@@ -71,8 +72,8 @@ def accept(
             work.audit_refusal("R16", partner_id=partner.partner_id)
             raise InvalidError(issues=issues, rule="R16")
     day, needs_person = _day(payload, site, now)
-    resources = _renamed(payload)
-    task_id = str(resources["Task"][0]["id"])
+    resources = renamed(payload, lambda: str(uuid.uuid4()))
+    task_id = _id_of(resources, "Task")
     with door.open_for(requester, now) as work:
         receipt = work.claim_receipt(partner.client_id or "", _identifiers(payload), body, task_id)
         if receipt is not None and not receipt.is_same_body:
@@ -137,7 +138,7 @@ def problems(payload: Payload, sender: str, site: Site, now: datetime) -> list[I
     if request["performer"][0]["reference"] not in (ours, NEXT_DAY_SERVICE):
         found.append((f"{places[id(request)]}.performer[0]", _ELSEWHERE["performer"]))
     addresses = {id(entry["resource"]): entry["fullUrl"] for entry in payload["entry"]}
-    items = [_local(addresses[id(resource)]) for resource in (request, task)]
+    items = [local_name(addresses[id(resource)]) for resource in (request, task)]
     release, back = referral_bundle.entry_of(payload, "Consent"), referral_bundle.release_a_of(payload)
     for consent, discloser, recipient in ((release, sender, ours), (back, ours, sender)):
         if consent is not None:
@@ -185,42 +186,26 @@ def _wanted_from(payload: Payload) -> datetime | None:
     return dates.first_moment(period["start"]) if period else None
 
 
-def _renamed(payload: Payload) -> dict[str, list[Payload]]:
-    """The resources by type, under ids of ours, with every reference led to them. No id a sender chose is kept."""
-    fresh = {entry["fullUrl"]: str(uuid.uuid4()) for entry in payload["entry"]}
-    names = {
-        _local(entry["fullUrl"]): f"{entry['resource']['resourceType']}/{fresh[entry['fullUrl']]}"
-        for entry in payload["entry"]
-    }
-    made: dict[str, list[Payload]] = {}
-    for entry in payload["entry"]:
-        resource = _led_to(entry["resource"], names)
-        meta = {key: value for key, value in resource.get("meta", {}).items() if key in ("profile", "security")}
-        renamed = {**resource, "id": fresh[entry["fullUrl"]], "meta": meta}
-        if not meta:  # unlabelled from outside: the door labels it (R3); an empty element is no FHIR
-            del renamed["meta"]
-        made.setdefault(resource["resourceType"], []).append(renamed)
-    return made
-
-
-def _store(
-    work: UnitOfWork, partner: Partner, resources: dict[str, list[Payload]], day: ClinicDay, *, needs_person: bool
-) -> None:
+def _store(work: UnitOfWork, partner: Partner, resources: list[Renamed], day: ClinicDay, *, needs_person: bool) -> None:
     """All of it and the proposed visit, in one case. The clinic makes the visit itself: what a program proposes only
     says from when."""
     case_id = work.open_case(CaseKind.INBOUND, partner_id=partner.partner_id, due_on=day.on, needs_person=needs_person)
     visit = proposed_appointment(
         labels=labels_for("proposed-appointment"),
         id=str(uuid.uuid4()),
-        patient_reference=f"Patient/{resources['Patient'][0]['id']}",
+        patient_reference=f"Patient/{_id_of(resources, 'Patient')}",
         service_reference=NEXT_DAY_SERVICE,
-        based_on=f"ServiceRequest/{resources['ServiceRequest'][0]['id']}",
+        based_on=f"ServiceRequest/{_id_of(resources, 'ServiceRequest')}",
         requested_start=day.starts_at,
         requested_end=day.ends_at,
     )
-    parts = [one for kind in ("Patient", "Consent", "ServiceRequest", "Task") for one in resources[kind]]
+    parts = [one for kind in STORED for one in resources if one.payload["resourceType"] == kind]
     work.create_all([*parts, visit], case_id=case_id)
     work.facts.count("inbound", "needs-person" if needs_person else "received")
+
+
+def _id_of(resources: list[Renamed], kind: str) -> str:
+    return next(str(one.payload["id"]) for one in resources if one.payload["resourceType"] == kind)
 
 
 def _identifiers(payload: Payload) -> list[str]:
@@ -231,23 +216,6 @@ def _identifiers(payload: Payload) -> list[str]:
 
 def _payloads(work: UnitOfWork, case_id: str, kind: str) -> list[Payload]:
     return [one.payload for one in work.in_case(case_id, kind)]
-
-
-def _led_to(value: Any, names: dict[str, str]) -> Any:
-    """The same value with each reference that names an entry replaced by our name of it."""
-    if isinstance(value, list):
-        return [_led_to(item, names) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: names.get(item, item) if key == "reference" and isinstance(item, str) else _led_to(item, names)
-        for key, item in value.items()
-    }
-
-
-def _local(full_url: str) -> str:
-    """How the entries of a bundle call this one: "urn:uuid:…", or "<Type>/<id>" for an address."""
-    return full_url if full_url.startswith("urn:") else "/".join(full_url.split("/")[-2:])
 
 
 def _one(payload: Payload, kind: str) -> Payload:
