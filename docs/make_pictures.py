@@ -102,9 +102,9 @@ def inbox(context: BrowserContext, place: Place) -> None:
     chart.get_by_text("In their inbox").wait_for()
     page.goto(f"{place.inbox_url}/items")
     _take(page, "inbox-items")
+    page.set_viewport_size({"width": 1000, "height": 540})
     page.get_by_role("button", name="Open", exact=True).first.click()
     page.get_by_role("heading", name="How you meet").wait_for()
-    page.set_viewport_size({"width": 1000, "height": 590})
     _take(page, "inbox-item")
 
 

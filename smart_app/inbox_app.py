@@ -17,7 +17,6 @@ from flask import Flask
 from flask_wtf.csrf import CSRFProtect
 from whitenoise import WhiteNoise
 
-from fhir_profiles import r4, validation
 from smart_app import guards
 from smart_app.app import (
     STATIC_SECONDS,
@@ -68,7 +67,8 @@ class AccountEvent:
 
 
 def create_inbox(settings: Settings) -> Flask:
-    """The web app. Raises ``ValueError`` without ``[inbox]`` in the settings."""
+    """The web app. Raises ``ValueError`` without ``[inbox]`` in the settings. The R4 models and profiles are loaded by
+    the first form that stores something, not at the start: most of what a program does here is to read."""
     place = _place(settings)
     base = lay_foundation(settings)
     app = Flask(__name__)
@@ -103,8 +103,6 @@ def create_inbox(settings: Settings) -> Flask:
         empty_wal(base.engine)
 
     app.extensions[SWEEP] = sweep
-    r4.load()
-    validation.load()
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
     )

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, render_template
+from flask import Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -42,6 +42,7 @@ def context() -> dict[str, Any]:
         "clinic": services.site,
         "lang": words.language(),
         "languages": words.LANGUAGES,
+        "here": request.path,
         "t": say,
         "day": words.day,
         "moment": words.moment,

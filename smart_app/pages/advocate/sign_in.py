@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -18,6 +19,7 @@ blueprint = Blueprint("inbox_front", __name__)
 guards.protect(blueprint, guards.public)
 
 CHALLENGE = "challenge"
+PAGES = re.compile(r"/(sign-in|recover|passkeys|items|ask|desk|team|join/[A-Za-z0-9_-]{1,64}|items/[a-f0-9-]{36})")
 
 
 @blueprint.get("/")
@@ -95,8 +97,8 @@ def choose_language() -> Response:
     if chosen not in LANGUAGES:
         raise InvalidError
     browser_session()["language"] = chosen
-    is_in = browser_session().member_id is not None
-    return redirect("/items" if is_in else "/", 303)
+    back = request.form.get("back", "")
+    return redirect(back if PAGES.fullmatch(back) else "/", 303)
 
 
 @blueprint.post("/leave")

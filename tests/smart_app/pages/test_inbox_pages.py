@@ -345,6 +345,16 @@ def test_rule_R27_what_a_stranger_sees_of_the_inbox_is_neutral(inbox: Inbox, pat
     assert telling(str(answer.headers)) == []
 
 
+def test_the_language_is_chosen_before_signing_in_and_leads_back_here(inbox: Inbox) -> None:
+    """Somebody who reads Spanish at an English computer switches on the first page; no other address is followed."""
+    browser = inbox.browser()
+    answer = browser.post("/language", "/sign-in", language="es", back="/sign-in")
+    assert answer.headers["Location"] == "/sign-in"
+    assert "Usar mi llave de acceso" in browser.text("/sign-in")
+    for elsewhere in ("https://evil.example", "//evil.example", "/sign-in\r\nX: 1", "/leave"):
+        assert browser.post("/language", "/sign-in", language="en", back=elsewhere).headers["Location"] == "/"
+
+
 def test_nobodys_name_stands_in_the_tables(inbox: Inbox) -> None:
     """Whoever gets the disk reads neither the staff's names nor the address of their desk."""
     inbox.signed_in()
