@@ -77,8 +77,9 @@ check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json)
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig $(SECOND_OPINIONS)
 
-bench: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals a second, cost of a launch, memory of the demo, resources validated a second
+bench: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals a second in and out, cost of a launch, memory of the demo, resources validated a second
 	@$(BIN)/python bench/inbound.py
+	@$(BIN)/python bench/drain.py
 	@$(BIN)/python bench/launch_cost.py
 	@$(BIN)/python bench/footprint.py
 	@$(BIN)/python bench/validation.py

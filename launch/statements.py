@@ -21,7 +21,8 @@ def insert_into(table: Table) -> Insert:
 def upsert_into(table: Table, dialect: str, replaced: tuple[str, ...]) -> Insert:
     """An insert of whatever columns are given, or, where the key is taken, a change of the ``replaced`` columns. In one
     statement: with two, somebody else's insert fits in between. ``dialect`` is "postgresql" or "sqlite"."""
-    made = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    made: postgresql.Insert | sqlite.Insert
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     values = {name: made.excluded[name] for name in replaced}
     return made.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
 

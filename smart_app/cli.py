@@ -80,7 +80,8 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.app import create_served_app, require_current_schema
+    from smart_app.app import create_served_app
+    from smart_app.foundation import require_current_schema
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
@@ -121,7 +122,8 @@ def serve(context: click.Context, threads: int, workers: int) -> None:
 @click.pass_context
 def work(context: click.Context) -> None:
     """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
-    from smart_app.app import create_worker, require_current_schema
+    from smart_app.foundation import require_current_schema
+    from smart_app.worker_app import create_worker
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)

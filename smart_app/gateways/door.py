@@ -312,7 +312,9 @@ class VaultDoor:
             return found
         try:
             task = found.contents[job.reference]
-            items = [found.all_heads[ref] for ref in (job.reference, task["focus"]["reference"], task["for"]["reference"])]
+            items = [
+                found.all_heads[ref] for ref in (job.reference, task["focus"]["reference"], task["for"]["reference"])
+            ]
         except KeyError:
             found.rule, found.incident = "R5", job.reference
             return found
