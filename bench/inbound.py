@@ -35,7 +35,8 @@ from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
 from launch.token_endpoint import PartnerClient, register_client
 from smart_app import demo, logs
-from smart_app.app import create_app, lay_foundation, migrate, seed_demo_partners
+from smart_app.app import create_app, migrate, seed_demo_partners
+from smart_app.foundation import lay_foundation
 from smart_app.settings import Settings, load
 
 HERE = Path(__file__).resolve().parent

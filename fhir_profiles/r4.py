@@ -6,6 +6,7 @@ Used to structure-check what we build and as a second net behind our own shape t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -47,9 +48,9 @@ def _model(resource_type: str) -> Any:
     return get_fhir_model_class(resource_type)
 
 
-def load() -> None:
-    """Import every model now, so that the first request does not pay for it."""
-    for resource_type in TYPES:
+def load(resource_types: Sequence[str] = TYPES) -> None:
+    """Import these models now, so that the first request does not pay for it."""
+    for resource_type in resource_types:
         _model(resource_type)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -66,6 +67,11 @@ class Client:
         self._rules = AddressRules(allows_loopback=allows_loopback_http)
         self._connections: dict[tuple[str, str, str, str], _Connection] = {}
         self._lock = threading.Lock()
+
+    @classmethod
+    def from_key_file(cls, file: Path, *, allows_loopback_http: bool = False) -> Client:
+        """With our signing keys, read again whenever the file is replaced. Raises ``KeyFileError``."""
+        return cls(KeyRing.load(file), allows_loopback_http=allows_loopback_http)
 
     def post(
         self,

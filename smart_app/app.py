@@ -1,4 +1,5 @@
-"""The one composition root: settings in, a web app or a delivery worker out. It knows all; the others know ports."""
+"""The composition root of the web app: settings in, an app out. It knows all; the others know ports. The delivery
+worker is put together in ``worker_app``, on the same ``foundation``."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,33 +18,25 @@ from zoneinfo import ZoneInfo
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import Engine
 from whitenoise import WhiteNoise
 
 from fhir_profiles import r4, validation
 from launch import routes as launch_routes
-from launch.backend_services import Client as BackendClient
 from launch.launch_watch import LaunchWatcher, LaunchWatches
-from smart_app import api, guards, logs, pages
-from smart_app.delivery.worker import Worker
+from smart_app import api, guards, pages
+from smart_app.foundation import Foundation, lay_foundation, now, site_of
 from smart_app.gateways import audit_log, migrations_runner
-from smart_app.gateways.alerts import SqlAlerts
 from smart_app.gateways.audit_log import Anchor, Verification
-from smart_app.gateways.cipher import MasterCipher, MasterKey
-from smart_app.gateways.crossing_watch import CrossingWatch
 from smart_app.gateways.demo_wire import HttpDemoWire
-from smart_app.gateways.directory import DatedMouGate, SqlDirectory
-from smart_app.gateways.door import VaultDoor
+from smart_app.gateways.directory import SqlDirectory
 from smart_app.gateways.ehr import EhrGateway
 from smart_app.gateways.engine import empty_wal, make_engine
-from smart_app.gateways.outbox import SqlJobStore
-from smart_app.gateways.partner import PartnerSender
 from smart_app.gateways.proof_watch import ProofWatch
 from smart_app.pages import problems, to_the_ehr
 from smart_app.policy import placement
 from smart_app.policy.clinic_calendar import next_open_day
-from smart_app.ports import Partner, Services, Site
-from smart_app.settings import Settings, SiteSettings
+from smart_app.ports import Partner, Services
+from smart_app.settings import Settings
 from smart_app.settings.words import remedy
 
 if TYPE_CHECKING:
@@ -57,57 +50,6 @@ SWEEP = "launch_sweep"
 SWEEP_SECONDS = 30
 ON_SHEETS = ("public_base_url", "ehr.test_patients")  # what a registration sheet may miss beside [listing]
 LOG = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Foundation:
-    """What web app and worker both stand on."""
-
-    engine: Engine
-    master: MasterKey
-    cipher: MasterCipher
-    directory: SqlDirectory
-    mou_gate: DatedMouGate
-    alerts: SqlAlerts
-    door: VaultDoor
-    site: Site
-
-
-def now() -> datetime:
-    """The clock of the app; everything else gets the time handed in."""
-    return datetime.now(UTC)
-
-
-def lay_foundation(settings: Settings) -> Foundation:
-    """Open the vault with its key. Raises ``MasterKeyError`` when the key cannot be used."""
-    logs.configure()
-    engine = make_engine(settings.database_url)
-    master = MasterKey.load(settings.master_key_file, settings.master_key)
-    cipher = MasterCipher(master, settings.tenant_id)
-    directory = SqlDirectory(engine, settings.tenant_id)
-    mou_gate = DatedMouGate(directory, settings.site.time_zone)
-    alerts = SqlAlerts(engine, settings.tenant_id, now)
-    organization = f"Organization/{settings.tenant_id}"
-    door = VaultDoor(
-        engine,
-        cipher,
-        site_id=settings.site.id,
-        organization_reference=organization,
-        time_zone=settings.site.time_zone,
-        confidentiality=settings.confidentiality,
-    )
-    return Foundation(engine, master, cipher, directory, mou_gate, alerts, door, _site(settings, settings.site))
-
-
-def _site(settings: Settings, place: SiteSettings) -> Site:
-    return Site(
-        place.name,
-        place.phone,
-        place.time_zone,
-        f"Organization/{settings.tenant_id}",
-        place.calendar(),
-        place.places_per_day,
-    )
 
 
 def create_app(
@@ -164,7 +106,7 @@ def create_app(
         now=now,
         demo=HttpDemoWire(settings.demo.ehr_control, settings.demo.program_control) if settings.demo else None,
         ehr_style=launched.styles.of,
-        sites={e.id: _site(settings, settings.site_for(e.id)) for e in settings.ehr if e.differs_in_site},
+        sites={e.id: site_of(settings, settings.site_for(e.id)) for e in settings.ehr if e.differs_in_site},
     )
     guards.install(app, services=services, settings=settings, partner_tokens=launched.partner_tokens)
     guards.show_launch_errors(app, problems.show, problems.nothing_to_show)
@@ -270,32 +212,6 @@ def _has_proof_to_renew(settings: Settings) -> bool:
     )
 
 
-def create_worker(settings: Settings) -> Worker:
-    """The delivery worker; run as many as you like."""
-    base = lay_foundation(settings)
-    client = BackendClient(
-        launch_routes.load_keys(settings.registrations), allows_loopback_http=settings.mode == "demo"
-    )
-    sender = PartnerSender(
-        client,
-        base.door,
-        base.directory,
-        base.mou_gate,
-        public_base_url=settings.public_base_url,
-    )
-    watch = CrossingWatch(
-        lambda after: audit_log.readable_entries(base.engine, base.cipher, after=after),
-        lambda: audit_log.anchor(base.engine, settings.tenant_id).position,
-        base.alerts,
-        now=now,
-    )
-    jobs = SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now)
-    # What the first send would otherwise wait for, between the release and the bytes.
-    r4.load()
-    validation.load()
-    return Worker(jobs, sender, now=now, watch=watch.look)
-
-
 def migrate(settings: Settings) -> None:
     """Bring the database to this version's schema, making the folder of a SQLite file."""
     prefix = "sqlite:///"
@@ -397,13 +313,6 @@ def _demo_partners(program_url: str, today: date) -> list[tuple[Partner, str]]:
         mou_ends_on=until,
     )
     return [(harbor, "/jwks.json"), (northside, "/northside/jwks.json")]
-
-
-def require_current_schema(settings: Settings) -> str | None:
-    """None when the schema is current, else one sentence with the remedy."""
-    if migrations_runner.schema_is_current(settings.database_url):
-        return None
-    return "The database is at an older schema: run `warm-referral migrate`, then start again."
 
 
 def _is_client_open(base: Foundation, client_id: str) -> bool:

@@ -89,7 +89,8 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.app import create_served_app, require_current_schema
+    from smart_app.app import create_served_app
+    from smart_app.foundation import require_current_schema
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
@@ -139,7 +140,8 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
 @click.pass_context
 def work(context: click.Context) -> None:
     """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
-    from smart_app.app import create_worker, require_current_schema
+    from smart_app.foundation import require_current_schema
+    from smart_app.worker_app import create_worker
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
@@ -168,7 +170,7 @@ def invite(context: click.Context, partner_id: str, name: str) -> None:
     Prints an address and a code, once. Send the address any way you like; say the code by voice, to a number you knew
     before. Both work once, for 24 hours.
     """
-    from smart_app.app import require_current_schema
+    from smart_app.foundation import require_current_schema
     from smart_app.inbox_app import invite_admin
 
     settings = _settings(context)
@@ -324,7 +326,7 @@ def _settings(context: click.Context) -> Settings:
 
 def _ready_settings(context: click.Context) -> Settings:
     """The settings, when the database they name is at the current schema."""
-    from smart_app.app import require_current_schema
+    from smart_app.foundation import require_current_schema
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)

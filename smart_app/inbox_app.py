@@ -23,13 +23,11 @@ from smart_app.app import (
     SWEEP,
     SWEEP_SECONDS,
     BehindProxies,
-    Foundation,
     content_security_policy,
     install_headers,
-    lay_foundation,
-    now,
 )
 from smart_app.delivery.staff_alert import StaffAlert
+from smart_app.foundation import Foundation, lay_foundation, now
 from smart_app.gateways.engine import empty_wal
 from smart_app.gateways.inbox_accounts import SqlAccounts
 from smart_app.gateways.inbox_alerts import SqlAlertRoutes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, literal_column, select, update
 
 from smart_app.gateways.engine import database_now, insert_or_add
 from smart_app.gateways.tables import delivery, delivery_lane
@@ -19,12 +19,59 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0  # a program that is back has its referrals within minutes
 
 
-def may_send(lane: Any) -> tuple[Any, Any]:
-    """For the lane in this column: is it not paused now, and how many sends it may have at one time."""
-    of_lane = delivery_lane.c.tenant_id == delivery.c.tenant_id, delivery_lane.c.lane == lane
-    paused = select(1).where(*of_lane, delivery_lane.c.paused_until > database_now()).correlate(delivery).exists()
-    tripped = select(1).where(*of_lane, delivery_lane.c.failures >= TRIP).correlate(delivery).exists()
-    return ~paused, case((tripped, 1), else_=SENDS)
+def free(tenant_id: str) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of a row that is due and that nobody holds."""
+    return (*_open(tenant_id), delivery.c.due_at <= database_now(), ~_is_held())
+
+
+def with_room(connection: Connection, tenant_id: str) -> list[tuple[bytes, int]]:
+    """Lanes that have something due and may send, and how much more at one time; the longest waiting first. A lane
+    that was given up is tried by one message: who else would try it finds its row locked, or that message under way.
+    """
+    is_free = and_(delivery.c.due_at <= database_now(), ~_is_held())
+    oldest = func.min(case((is_free, delivery.c.change)))
+    waiting = connection.execute(
+        select(delivery.c.lane, func.sum(case((_is_held(), 1), else_=0)).label("sends"))
+        .where(*_open(tenant_id))
+        .group_by(delivery.c.lane)
+        .having(oldest.is_not(None))
+        .order_by(oldest)
+    ).all()
+    troubled = {row.lane: row for row in connection.execute(_troubled(tenant_id))}
+    found = []
+    for lane, sends in waiting:
+        trouble = troubled.get(lane)
+        if trouble is None or (not trouble.is_paused and trouble.failures < TRIP):
+            places = SENDS
+        elif trouble.is_paused or not _is_locked(connection, tenant_id, lane):
+            places = 0
+        else:
+            places = 1
+        if places > sends:
+            found.append((lane, places - sends))
+    return found
+
+
+def _open(tenant_id: str) -> tuple[ColumnElement[bool], ...]:
+    # The word as the partial index says it: with a bound value SQLite would walk through all that was ever sent.
+    return delivery.c.tenant_id == tenant_id, delivery.c.state == literal_column("'open'")
+
+
+def _is_held() -> ColumnElement[bool]:
+    return func.coalesce(delivery.c.lease_until, 0) > database_now()
+
+
+def _troubled(tenant_id: str) -> Select[Any]:
+    is_paused = case((delivery_lane.c.paused_until > database_now(), True), else_=False).label("is_paused")
+    return select(delivery_lane.c.lane, delivery_lane.c.failures, is_paused).where(
+        delivery_lane.c.tenant_id == tenant_id
+    )
+
+
+def _is_locked(connection: Connection, tenant_id: str, lane: bytes) -> bool:
+    where = delivery_lane.c.tenant_id == tenant_id, delivery_lane.c.lane == lane
+    locked = select(delivery_lane.c.lane).where(*where).with_for_update(skip_locked=True)
+    return connection.execute(locked).first() is not None
 
 
 def note_failure(connection: Connection, tenant_id: str, lane: bytes | None, retry_after_seconds: int | None) -> None:
@@ -67,18 +114,4 @@ def note_answer(connection: Connection, tenant_id: str, lane: bytes | None) -> N
         update(delivery)
         .where(delivery.c.tenant_id == tenant_id, delivery.c.change.in_(locked))
         .values(due_at=database_now())
-    )
-
-
-def busy_sends(tenant_id: str) -> Any:
-    """Lane and number of sends that are under way, for every lane that has any."""
-    return (
-        select(delivery.c.lane, func.count().label("sends"))
-        .where(
-            delivery.c.tenant_id == tenant_id,
-            delivery.c.state == "open",
-            delivery.c.lease_until > database_now(),
-        )
-        .group_by(delivery.c.lane)
-        .subquery()
     )

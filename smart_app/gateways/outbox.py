@@ -2,8 +2,8 @@
 
 A row is written in the commit of the resource it sends. A worker claims it with a lease; whoever lost the lease
 changes nothing any more. Of one case only the oldest open row is sent, and a cancel inherits the lease of the send it
-stops: the program never hears "cancelled" before that send has ended. Rows hold opaque ids, a lane (keyed digest of the partner) and exact times only while they
-are open; a finished row is emptied. All times are the database's clock.
+stops: the program never hears "cancelled" before that send has ended. Rows hold opaque ids, a lane (keyed digest of
+the partner) and exact times only while they are open; a finished row is emptied. All times are the database's clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Connection, Engine, literal_column, select, update
 
 from smart_app.errors import LockedError
 from smart_app.gateways import alerts, inbox_alerts, lanes
@@ -282,43 +282,30 @@ class SqlJobStore:
             return [DeadLetter(*row) for row in connection.execute(statement)]
 
     def _due(self, connection: Connection, limit: int) -> list[int]:
-        now = database_now()
-        free = (
-            delivery.c.tenant_id == self._cipher.tenant_id,
-            delivery.c.state == "open",
-            delivery.c.due_at <= now,
-            or_(delivery.c.lease_until.is_(None), delivery.c.lease_until <= now),
-        )
+        """Changes to send now, oldest first: of each lane as many as it has room for."""
+        found: list[int] = []
+        for lane, room in lanes.with_room(connection, self._cipher.tenant_id):
+            if len(found) >= limit:
+                break
+            found += self._due_in(connection, lane, min(room, limit - len(found)))
+        return sorted(found)
+
+    def _due_in(self, connection: Connection, lane: bytes, limit: int) -> list[int]:
         before = delivery.alias()
-        is_first = ~(
+        earlier = (
             select(1)
             .where(
                 before.c.tenant_id == delivery.c.tenant_id,
                 before.c.case_id == delivery.c.case_id,
+                before.c.state != literal_column("'done'"),  # as the index says it: SQLite compares the words
                 before.c.state == "open",
                 before.c.change < delivery.c.change,
             )
             .correlate(delivery)
-            .exists()
         )
-        is_not_paused, sends_allowed = lanes.may_send(delivery.c.lane)
-        free = (*free, is_first, is_not_paused)
-        busy = lanes.busy_sends(self._cipher.tenant_id)
-        turn = func.row_number().over(partition_by=delivery.c.lane, order_by=delivery.c.change)
-        in_turn = (
-            select(
-                delivery.c.change,
-                (turn + func.coalesce(busy.c.sends, 0)).label("place"),
-                sends_allowed.label("places"),
-            )
-            .outerjoin(busy, busy.c.lane == delivery.c.lane)
-            .where(*free)
-            .subquery()
-        )
-        allowed = select(in_turn.c.change).where(in_turn.c.place <= in_turn.c.places)
         statement = (
             select(delivery.c.change)
-            .where(*free, delivery.c.change.in_(allowed))
+            .where(*lanes.free(self._cipher.tenant_id), delivery.c.lane == lane, ~earlier.exists())
             .order_by(delivery.c.change)
             .limit(limit)
             .with_for_update(skip_locked=True)

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +14,14 @@ from killable import prepare
 from second_partner import SecondPartner
 from werkzeug.serving import make_server
 
-from smart_app.app import create_app, create_worker, seed_demo_partners
+from smart_app.app import create_app, seed_demo_partners
 from smart_app.demo import Place, Ports
 from smart_app.guards import EXTENSION
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.ports import Services
 from smart_app.settings import load
 from smart_app.tour.sandboxes import until
+from smart_app.worker_app import create_worker
 from smart_app.workflows import referral, release, scheduling
 from smart_app.workflows.referral import ReferralForm
 
@@ -180,8 +180,8 @@ def test_from_the_program_to_the_clinic_and_a_day_back(both: Both) -> None:
     assert (told["status"], "comment" in told, "reasonCode" in told) == ("booked", False, False)
 
 
-def test_somebody_else_s_key_opens_nothing(both: Both, tmp_path: Path) -> None:
-    """A stranger with a key of their own gets no token from the clinic, and the clinic's own token is no token there."""
+def test_somebody_else_s_key_opens_nothing(both: Both) -> None:
+    """A stranger with a key of their own gets no token at the clinic, and a made-up word opens nothing at theirs."""
     stranger = SecondPartner(lambda: {"keys": []})
     with pytest.raises(Exception, match="400"):
         stranger.sign_in(both.partner.clinic)

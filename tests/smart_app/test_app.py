@@ -16,7 +16,7 @@ from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
 from launch.store import launch_token
 from smart_app import app as app_module
-from smart_app import demo, guards
+from smart_app import demo, foundation, guards, worker_app
 from smart_app.gateways.engine import make_engine
 from smart_app.policy import placement
 from smart_app.settings import Settings, load
@@ -27,7 +27,7 @@ from smart_app.settings.model import EhrSiteSettings
 def settings(tmp_path: Path) -> Settings:
     place = demo.Place(tmp_path)
     demo.prepare(place, create_keys=create_key_file)
-    today = app_module.now().date()
+    today = foundation.now().date()
     types = ("Observation", "ServiceRequest", "Appointment")
     proof = Proof("a", "Sandbox", "1", today, a_year_after(today), "tests", ("p-dana",), dict.fromkeys(types, "A"))
     write_proof(proof, place.proof)
@@ -94,12 +94,12 @@ def test_rule_R06_the_officer_is_told_once_when_a_proof_has_run_out(
     """When the dated proof of an EHR is over the app stays on, writes nothing there, and tells the privacy officer; not
     again and again. Break: leave ``_has_proof_to_renew`` out of ``_sweep``."""
     served = app_module.create_app(settings)
-    alerts = app_module.lay_foundation(settings).alerts
+    alerts = foundation.lay_foundation(settings).alerts
     served.extensions[app_module.SWEEP]()
     assert alerts.open_alerts() == []
-    after = app_module.now() + timedelta(days=400)
+    after = foundation.now() + timedelta(days=400)
     monkeypatch.setattr(app_module, "now", lambda: after)
-    alerts = app_module.lay_foundation(settings).alerts
+    alerts = foundation.lay_foundation(settings).alerts
     served.extensions[app_module.SWEEP]()
     (told,) = alerts.open_alerts()
     assert told.kind == "ehr-proof-over"
@@ -169,7 +169,7 @@ def test_rule_R06_proof_that_is_replaced_or_over_changes_a_running_app(
     """The app that runs writes copies while the proof holds and none afterwards, and never stops; a new proof needs no
     restart. Break: hand ``Services`` the placement of the start in ``create_app``."""
     served = app_module.create_app(settings)
-    today = app_module.now().date()
+    today = foundation.now().date()
 
     def has_copy(on: date) -> bool:
         with served.test_request_context():
@@ -192,7 +192,7 @@ def test_rule_R06_proof_that_is_replaced_or_over_changes_a_running_app(
     proof_file.write_text(json.dumps({**raw, "voided_on": today.isoformat()}))
     assert not has_copy(today)
     served.extensions[app_module.SWEEP]()
-    assert [told.kind for told in app_module.lay_foundation(settings).alerts.open_alerts()] == ["ehr-proof-over"]
+    assert [told.kind for told in foundation.lay_foundation(settings).alerts.open_alerts()] == ["ehr-proof-over"]
     assert served.test_client().get("/health").status_code == 200
     proof_file.write_text(json.dumps(raw))
     assert has_copy(today)
@@ -202,8 +202,8 @@ def test_rule_R06_proof_that_is_replaced_or_over_changes_a_running_app(
 def test_rule_R26_the_worker_tells_of_what_broke_off_before_it_started(settings: Settings) -> None:
     """After a crash in the middle of booking somebody is told to look at the EHR's schedule, as soon as the worker
     runs. Break: leave ``watch`` out of ``create_worker``."""
-    base, stop = app_module.lay_foundation(settings), threading.Event()
-    began_at = app_module.now() - timedelta(minutes=10)
+    base, stop = foundation.lay_foundation(settings), threading.Event()
+    began_at = foundation.now() - timedelta(minutes=10)
     base.door.begin_crossing({"at": began_at.isoformat(), "system": "ehr", "action": "create-Appointment"}, began_at)
 
     def stop_when_told() -> None:
@@ -214,5 +214,5 @@ def test_rule_R26_the_worker_tells_of_what_broke_off_before_it_started(settings:
         stop.set()
 
     threading.Thread(target=stop_when_told).start()
-    app_module.create_worker(settings).run(stop)
+    worker_app.create_worker(settings).run(stop)
     assert [told.kind for told in base.alerts.open_alerts()] == ["crossing-without-outcome"]

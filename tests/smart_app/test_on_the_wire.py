@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from smart_app import app as app_module
+from smart_app import foundation
 from smart_app.cli import cli
 from smart_app.gateways import audit_log
 from smart_app.settings import load
@@ -59,7 +59,7 @@ class Server:
 
     def callers(self) -> list[str]:
         """Addresses in the audit, oldest first."""
-        base = app_module.lay_foundation(load(self.config))
+        base = foundation.lay_foundation(load(self.config))
         found = [row for _, row in audit_log.entries(base.engine, base.cipher) if row["action"] == "launch-refused"]
         base.engine.dispose()
         return [row["address"] for row in found]

@@ -1,9 +1,8 @@
 """A real delivery worker in a process of its own, on a test's vault and against a test's program.
 
-    python tests/support/delivery_worker.py DATABASE KEYS [TARGET WHEN ARMED]
+    python tests/support/delivery_worker.py DATABASE KEYS
 
-It sends with the real client and ends on SIGTERM. With TARGET ("module:name.name") and WHEN ("before" or "after") it
-dies there by SIGKILL, once for every time that the file ARMED stands there.
+It sends with the real client and ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Engine
 
 from launch.backend_services import Client
 from launch.keys import KeyRing
@@ -61,11 +62,8 @@ def die_at(target: str, when: str, armed: Path) -> None:
     setattr(owner, name, killable)
 
 
-def main() -> None:
-    database, keys, *point = sys.argv[1:]
-    if point:
-        target, when, armed = point
-        die_at(target, when, Path(armed))
+def make_worker(database: str, keys: str, *, poll_seconds: float = 0.05) -> tuple[Worker, Engine]:
+    """A worker as ``app.create_worker`` makes it, at a time at which the tests' releases are in force; its engine."""
     started = time.monotonic()
 
     def now() -> datetime:
@@ -78,11 +76,22 @@ def main() -> None:
     client = Client(KeyRing.load(Path(keys)), allows_loopback_http=True)
     gate = DatedMouGate(directory, "UTC")
     sender = PartnerSender(client, door, directory, gate, public_base_url="http://127.0.0.1:8000")
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     jobs = SqlJobStore(engine, cipher, site_id="main", now=now)
-    print("Ready", flush=True)
-    Worker(jobs, sender, now=now, poll_seconds=0.02).run(stop)
+    return Worker(jobs, sender, now=now, poll_seconds=poll_seconds), engine
+
+
+def say(words: str) -> None:
+    """One line to whoever started this process."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    database, keys = sys.argv[1:]
+    (worker, _), stop = make_worker(database, keys), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    say("Ready")
+    worker.run(stop)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,6 +40,7 @@ class Item:
     bundle: Payload
     status: str = "requested"
     arrivals: int = 1
+    is_late: bool = False  # it arrived again after it was taken back
     told: list[Payload] = field(default_factory=list)
 
     def part(self, kind: str) -> tuple[str, Payload]:
@@ -57,6 +59,8 @@ class SecondPartner:
     clinic_id: str = "hc1"
     clinic_client: str = "care-connections"
     fault: str = ""
+    faults: list[str] = field(default_factory=list)  # one for each of the next messages, before ``fault`` counts
+    today: Callable[[], date] = lambda: datetime.now(UTC).date()
     retry_after: int = 0
     items: dict[str, Item] = field(default_factory=dict)
     unknown: list[Payload] = field(default_factory=list)
@@ -78,6 +82,11 @@ class SecondPartner:
         self.port = self._server.server_port
         self.origin = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def next_fault(self) -> str:
+        """What goes wrong with the message that arrives now."""
+        with self.lock:
+            return self.faults.pop(0) if self.faults else self.fault
 
     def close(self) -> None:
         """Nobody listens any more."""
@@ -113,6 +122,7 @@ class SecondPartner:
             known = self.items.get(name)
             if known is not None:
                 known.arrivals += 1
+                known.is_late = known.is_late or bool(known.told)
                 return (200, _outcome("informational")) if known.bundle == bundle else (409, _outcome("conflict"))
             item = Item(bundle)
             task, release = item.part("Task")[1], item.part("Consent")[1]
@@ -156,7 +166,7 @@ class SecondPartner:
 
     def release(self, giver: str, taker: str, patient: str, items: list[str], tier: str) -> Payload:
         """A release signed today for 30 days."""
-        today = datetime.now(UTC).date()
+        today = self.today()
         return {
             "resourceType": "Consent",
             "extension": [{"url": f"{GUIDE}/StructureDefinition/release-signer", "valueCode": "self"}],
@@ -191,7 +201,7 @@ class SecondPartner:
     def referral(self, alias: str, phone: str) -> Payload:
         """A referral to the clinic that also lets it tell day and time back."""
         patient, consent, request, task, back = (f"urn:uuid:{uuid.uuid4()}" for _ in range(5))
-        today = datetime.now(UTC).date()
+        today = self.today()
         us, clinic = {"reference": f"Organization/{self.our_id}"}, {"reference": f"Organization/{self.clinic_id}"}
         contact = [
             {"url": "meet", "valueCode": "safe-contact"},
@@ -277,23 +287,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self, keep: Callable[[Payload], tuple[int, Payload]]) -> None:
         partner = self.partner
         partner.requests_seen += 1
-        if partner.fault == "deaf":
+        fault = partner.next_fault()
+        if fault == "deaf":
             self._hang_up()
             return
         body = json.loads(self._body())
         if not partner.knows(self.headers["Authorization"]) or self.headers["Content-Type"] != FHIR_JSON:
             self._answer(401, {})
-        elif partner.fault.isdigit():
-            self._answer(int(partner.fault), _outcome("transient"))
+        elif fault.isdigit():
+            self._answer(int(fault), _outcome("transient"))
         else:
             status, answer = keep(body)
-            if partner.fault == "slow":
+            if fault == "slow":
                 time.sleep(2)
-            elif partner.fault == "half-closed":
+            elif fault == "half-closed":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{")
                 self._hang_up()
                 return
-            self._answer(500 if partner.fault == "lost" else status, answer)
+            self._answer(500 if fault == "lost" else status, answer)
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers["Content-Length"]))
@@ -332,23 +343,28 @@ def _outcome(code: str) -> Payload:
     return {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": code}]}
 
 
+def say(words: str) -> None:
+    """One line to whoever started this process."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """In a process of its own, to be killed: PORT, and a file with the clinic's public keys. It keeps nothing: what
     arrived is printed, one Bundle identifier a line."""
     port, keys = sys.argv[1:]
-    with open(keys) as file:
-        published = json.load(file)
+    published = json.loads(Path(keys).read_text())
     partner = SecondPartner(lambda: published)
     take = partner.take
 
     def tell(bundle: Payload) -> tuple[int, Payload]:
         answer = take(bundle)
-        print(_name(bundle["identifier"]), flush=True)
+        say(_name(bundle["identifier"]))
         return answer
 
     partner.take = tell  # type: ignore[method-assign]
     partner.listen(int(port))
-    print("Ready", flush=True)
+    say("Ready")
     threading.Event().wait()
 
 

@@ -3,8 +3,8 @@ machine under load delays a reader by seconds, and not the moment at which the b
 
     python tests/support/timed_program.py PORT FILE [SECONDS]
 
-FILE gets one JSON line for each message: its Task, status and ``at`` (Unix seconds of the last bytes). SECONDS: how long
-it takes to answer one.
+FILE gets one JSON line for each message: its Task, status and ``at`` (Unix seconds of the last bytes). SECONDS: how
+long it takes to answer one.
 """
 
 from __future__ import annotations
@@ -81,13 +81,19 @@ def serve(connection: socket.socket, origin: str, file: int, seconds: float) -> 
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content))
 
 
+def say(words: str) -> None:
+    """One line to whoever started this process."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     port, path, *more = sys.argv[1:]
     file = os.open(Path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     seconds = float(more[0]) if more else 0.0
     with socket.create_server(("127.0.0.1", int(port)), backlog=128) as listening:
         listening.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # what it accepts inherits this
-        print("Ready", flush=True)
+        say("Ready")
         while True:
             connection, _ = listening.accept()
             connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)

@@ -24,7 +24,8 @@ from launch.keys import create_key_file
 from launch.store import launch_token
 from launch.token_endpoint import PartnerClient, register_client
 from smart_app import demo
-from smart_app.app import create_app, lay_foundation, migrate, seed_demo_partners
+from smart_app.app import create_app, migrate, seed_demo_partners
+from smart_app.foundation import lay_foundation
 from smart_app.settings import load
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "post_referral.py"

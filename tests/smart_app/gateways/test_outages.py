@@ -166,7 +166,7 @@ def test_a_program_that_asks_for_time_gets_it_from_everybody(line: Line, make_pa
 def test_a_program_that_is_down_is_asked_by_one_message_and_then_gets_all(line: Line, make_partner: Any) -> None:
     """After a few failures one message asks now and then instead of all; the first answer lets all others go.
 
-    Break: return SENDS for every lane in lanes.may_send; or drop the update in lanes.note_answer.
+    Break: let lanes.with_room give SENDS places to every lane; or drop the update in lanes.note_answer.
     """
     line.program.close()
     for _ in range(lanes.TRIP + 2):

@@ -248,7 +248,7 @@ def test_an_answer_to_no_question_of_ours_opens_nothing(inbox: Inbox) -> None:
 def test_rule_R19_who_is_removed_is_out_with_the_next_click(inbox: Inbox) -> None:
     """Somebody who left the program sees nothing more from the admin's click on, in a browser that is signed in too.
 
-    Break: in ``0003_inbox`` leave out ``of_member()`` of ``inbox_session``, and in ``guard.require_person`` take
+    Break: in ``0004_inbox`` leave out ``of_member()`` of ``inbox_session``, and in ``guard.require_person`` take
     the session's word that the member is there.
     """
     admin, other = inbox.member(), inbox.member(is_admin=False, name="Ben")
