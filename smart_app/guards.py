@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, abort, current_app, g, request
@@ -30,6 +29,7 @@ from launch.errors import (
 from launch.launch_lines import Line, RoleTold, launch_lines
 from launch.resource_server import PartnerToken, PartnerTokens
 from launch.scopes import Shortfall
+from smart_app import foreign_posts
 from smart_app.errors import EhrUnavailableError, InvalidError, LockedError, NothingToShowError
 from smart_app.glances import Glances
 from smart_app.policy.access import Purpose, Requester, Role
@@ -40,7 +40,6 @@ from smart_app.settings import CLINICAL_ROLES, EhrSettings, Settings
 
 Guard = Callable[[], None]
 EXTENSION = "warm_referral"
-BEARER_BLUEPRINTS = ("partner_fhir", "partner_oauth")
 
 ATTESTATION = "attestation"
 VISIT_IS_OPEN = "visit-is-open"
@@ -72,7 +71,7 @@ class _Installed:
 def install(app: Flask, *, services: Services, settings: Settings, partner_tokens: PartnerTokens) -> None:
     """Give this app's guards what they need; called once by ``app.py`` before blueprints are registered."""
     app.extensions[EXTENSION] = _Installed(services, settings, partner_tokens, {}, Glances())
-    app.before_request(refuse_foreign_posts)
+    foreign_posts.install(app, services.public_base_url)
 
 
 def declare_public(app: Flask, blueprint_name: str) -> None:
@@ -346,21 +345,6 @@ def end_launch() -> None:
     launch_session.end_launch(launch().launch_id)
     for name in ("launch", "site_role", "role_rule", "requester", "registration_id"):
         g.pop(name, None)
-
-
-def refuse_foreign_posts() -> None:
-    """A form can only come from our own page (attack 11). Under ``no-referrer`` our own POST says ``Origin: null``,
-    so the fetch metadata decide; an older browser that sends none must name our origin. Bearer surfaces take no
-    cookie and are left out."""
-    if request.method in ("GET", "HEAD", "OPTIONS") or request.blueprint in BEARER_BLUEPRINTS:
-        return
-    fetch_site = request.headers.get("Sec-Fetch-Site")
-    ours = urlsplit(services().public_base_url)
-    is_ours = fetch_site == "same-origin" or (
-        fetch_site is None and request.headers.get("Origin") == f"{ours.scheme}://{ours.netloc}"
-    )
-    if not is_ours:
-        abort(403)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
