@@ -205,6 +205,7 @@ def test_rule_R26_the_worker_tells_of_what_broke_off_before_it_started(settings:
     base, stop = foundation.lay_foundation(settings), threading.Event()
     began_at = foundation.now() - timedelta(minutes=10)
     base.door.begin_crossing({"at": began_at.isoformat(), "system": "ehr", "action": "create-Appointment"}, began_at)
+    worker = worker_app.create_worker(settings)
     threading.Timer(0.4, stop.set).start()
-    worker_app.create_worker(settings).run(stop)
+    worker.run(stop)
     assert [told.kind for told in base.alerts.open_alerts()] == ["crossing-without-outcome"]
