@@ -302,7 +302,7 @@ class LaunchStore:
     # --- notes
 
     def put_note(self, launch_id: str, key: str, value: Any) -> None:
-        """Remember one JSON value of a live launch."""
+        """Remember one JSON value; of many at once one stands. ``IntegrityError`` when the launch is over."""
         sealed = self._seal("note", f"{launch_id}|{key}", {"value": value})
         row = {"tenant_id": self._tenant_id, "launch_id": launch_id, "note_key": key, "sealed": sealed}
         with self._engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""The whole table, row by row, against the real vault: which move of which party is stored, and nothing else is."""
+"""The whole table, row by row, against the real vault: which move is stored, and that nothing else ever is."""
 
 from __future__ import annotations
 
