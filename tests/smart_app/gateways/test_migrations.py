@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+import launch.launch_watch  # noqa: F401 - its tables are in the same list
 from launch.store import metadata as launch_metadata
 from smart_app.gateways.engine import make_engine
 from smart_app.gateways.migrations_runner import migrate, schema_is_current
