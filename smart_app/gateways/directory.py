@@ -71,7 +71,7 @@ class SqlDirectory:
         statement, values = _partners_by(column), {"tenant": self._tenant_id}
         if column is not None and value is not None:
             values["value"] = value
-        with self._reading.begin() as connection:
+        with self._reading.connect() as connection:
             rows = connection.execute(statement, values).mappings().all()
         return [Partner(**{**row, **{name: tuple(orjson.loads(row[name])) for name in LISTS}}) for row in rows]
 
