@@ -145,7 +145,9 @@ def _commented(fields: Mapping[str, FieldInfo], *, with_words: bool = True) -> l
     lines: list[str] = []
     for name, field in fields.items():
         default = default_words(field)
-        value = toml_value(field.examples[0]) if default == "none" and field.examples else default
+        value = (
+            toml_value(field.examples[0]) if field.examples and (default == "none" or field.is_required()) else default
+        )
         lines += [*(_words(field) if with_words else []), f"# {name} = {value}"]
     return lines
 
