@@ -38,7 +38,7 @@ FAULTS = ["", "", "", "deaf", "lost", "half-closed", "503", "404"]
 WORDS = ["accepted", "rejected", "in-progress", "on-hold", "completed", "failed", "cancelled", "requested"]
 BASE = "http://127.0.0.1:8000"
 LABELER = Requester(Role.LABELER, "Device/labeler", Purpose.LABELING)
-EXAMPLES, STEPS = 5, 8
+EXAMPLES, STEPS = 8, 8
 
 
 @dataclass
