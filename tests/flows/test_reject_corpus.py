@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from canary_search import found_in, kept_by_the_app
-from hostile_bodies import corpus
+from refused_bodies import corpus
 from parties import ProgramSystem, Vault
 
 from smart_app.demo import Place
