@@ -44,8 +44,10 @@ class Wire:
     def read(self, reference):
         return self.sent[-1] | {"id": "1"}
 
-    def post(self, *, fhir_address, token_endpoint, client_id, scope, body):
-        self.sent.append(json.loads(body()))
+    def post(self, *, fhir_address, token_endpoint, client_id, scope, body, last_look):
+        content = body()
+        last_look()
+        self.sent.append(json.loads(content))
 
 
 @pytest.fixture
