@@ -36,30 +36,35 @@ def is_xhtml(text: str) -> bool:
     open_names: list[str] = []
     position, has_content, is_closed = 0, False, False
     while (start := text.find("<", position)) >= 0:
-        is_inside = bool(open_names)
-        words = text[position:start].strip()  # between two tags
-        if (words and not is_inside) or _ENTITY.search(words):
-            return False
-        has_content = has_content or bool(words)
-        # Only here a comment is one: in a value it hides what follows from us, and from no browser.
-        comment = _COMMENT.match(text, start)
-        tag = _TAG.match(text, start) if comment is None else None
-        if comment is not None:
+        if start > position and (words := text[position:start].strip()):  # between two tags
+            if not open_names or _ENTITY.search(words):
+                return False
+            has_content = True
+        tag = _TAG.match(text, start)
+        if tag is None:
+            # Only here a comment is one: in a value it hides what follows from us, and from no browser.
+            comment = _COMMENT.match(text, start)
+            if comment is None:
+                return False
             position = comment.end()
             continue
-        if tag is None or is_closed or not _is_allowed(tag) or not (is_inside or tag[2] == "div"):
+        ends, name, attributes, is_empty = tag.groups()
+        if is_closed or not (open_names or name == "div") or name not in _ELEMENTS:
             return False
-        position, has_content = tag.end(), has_content or tag[2] == "img"
-        if not tag[1] and not tag[4]:
-            open_names.append(tag[2])
-        elif tag[1] and (not open_names or open_names.pop() != tag[2]):
+        if attributes and not _are_allowed(attributes):
             return False
+        position = tag.end()
+        if name == "img":
+            has_content = True
+        if ends:
+            if attributes or is_empty or not open_names or open_names.pop() != name:
+                return False
+        elif not is_empty:
+            open_names.append(name)
         is_closed = not open_names
     return is_closed and has_content and not text[position:].strip()
 
 
-def _is_allowed(tag: re.Match[str]) -> bool:
-    if tag[2] not in _ELEMENTS or (tag[1] and (tag[3] or tag[4])):
-        return False
-    names = _ATTRIBUTE.findall(tag[3]) if tag[3] else ()
-    return len(names) == len(set(names)) and not _ENTITY.search(tag[3] or "") and _ATTRIBUTES.issuperset(names)
+def _are_allowed(attributes: str) -> bool:
+    names = _ATTRIBUTE.findall(attributes)
+    return len(names) == len(set(names)) and not _ENTITY.search(attributes) and _ATTRIBUTES.issuperset(names)

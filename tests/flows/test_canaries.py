@@ -20,7 +20,15 @@ from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, bundle_of, reso
 
 # Agreements, and which programs' computers spoke to us in the last minutes: no case and no patient in them.
 # Which programs there are, and which of them has accounts here: no row of these belongs to a case.
-PUBLIC_TABLES = ("partner", "launch_client", "launch_token", "launch_jti", "inbox_invite", "inbox_member", "inbox_alert")
+PUBLIC_TABLES = (
+    "partner",
+    "launch_client",
+    "launch_token",
+    "launch_jti",
+    "inbox_invite",
+    "inbox_member",
+    "inbox_alert",
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from canary_search import found_in, kept_by_the_app
-from refused_bodies import corpus
 from parties import ProgramSystem, Vault
+from refused_bodies import corpus
 
 from smart_app.demo import Place
 

@@ -68,7 +68,6 @@ def test_rule_R18_every_refusal_costs_the_same(tmp_path: Path, monkeypatch: pyte
     assert made.count(launch_jti) == rows + 1, "refusals share one row: nobody can fill the table"
 
 
-SPENT = assertion()
 SHAPES = {  # refused for how it is written, before anything is looked up: nobody learns from that who is a partner
     "garbage": "garbage",
     "rs256": jws(header("RS256"), claims(), RSA, "RS256"),
@@ -81,7 +80,7 @@ SHAPES = {  # refused for how it is written, before anything is looked up: nobod
 }
 
 
-def _wellformed() -> dict[str, str]:
+def _wellformed(spent: str) -> dict[str, str]:
     """Every assertion of the battery that is written as an assertion should be, and yet does not hold."""
     now = int(time.time())
     return {
@@ -102,7 +101,7 @@ def _wellformed() -> dict[str, str]:
         "no_jti": assertion(jti=ABSENT),
         "jti_int": assertion(jti=7),
         "jti_256_characters": assertion(jti="x" * 256),
-        "replay": SPENT,
+        "replay": spent,
     }
 
 
@@ -118,7 +117,8 @@ def test_rule_R18_work_depends_on_what_is_sent_and_never_on_what_is_stored(
     made = Station(tmp_path / "work.sqlite")
     made.register("harbor-system")
     made.register("off", is_enabled=False)
-    assert made.post(SPENT).status_code == 200
+    spent = assertion()
+    assert made.post(spent).status_code == 200
     statements: list[str] = []
     event.listen(made.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     checks: list[object] = []
@@ -132,7 +132,7 @@ def test_rule_R18_work_depends_on_what_is_sent_and_never_on_what_is_stored(
         assert (answer.status_code, answer.data) == (400, FAILED)
         return len(checks), tuple(statements)
 
-    wellformed = {name: work(said) for name, said in _wellformed().items()}
+    wellformed = {name: work(said) for name, said in _wellformed(spent).items()}
     malformed = {name: work(said) for name, said in SHAPES.items()}
     assert len(set(wellformed.values())) == 1, {name: (seen[0], len(seen[1])) for name, seen in wellformed.items()}
     assert len(set(malformed.values())) == 1, {name: (seen[0], len(seen[1])) for name, seen in malformed.items()}
