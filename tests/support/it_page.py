@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from click.testing import CliRunner
+from commands import run_command
 from demo_arguments import demo_arguments
 
-from smart_app.cli import cli
 from smart_app.demo import Place, Ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +90,7 @@ class Stage:
 
     def _run(self, command: tuple[str, ...], site: Path) -> str:
         with contextlib.chdir(site):
-            result = CliRunner().invoke(cli, command)
+            result = run_command(command)
         said = " ".join(f'"{word}"' if " " in word else word for word in command)
         return f"$ warm-referral {said}\n{result.output}"
 

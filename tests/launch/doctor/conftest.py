@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from click.testing import CliRunner, Result
+from click.testing import Result
+from commands import run_command
 
 from launch.doctor.site import DoctorSite
 from smart_app.app import doctor_facts
-from smart_app.cli import cli
 from smart_app.demo import Place, Ports
 from smart_app.settings import load
 
@@ -48,12 +47,8 @@ class Clinic:
         requests.post(f"{self.place.ehr_control}/set", json=knobs, timeout=10).raise_for_status()
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> Result:
-        """``warm-referral`` with this clinic's settings, in a thread of its own: in the thread of the tests another
-        browser of Playwright may be open, and it refuses a second one there."""
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(
-                lambda: CliRunner().invoke(cli, ["--config", str(self.config), *arguments], env=env)
-            ).result()
+        """``warm-referral`` with this clinic's settings."""
+        return run_command(["--config", str(self.config), *arguments], env)
 
     def doctor(self, *more: str, issuer: str | None = None) -> dict[str, Any]:
         """A check-up without a browser, as JSON; ``exit`` is the exit code of the process."""
