@@ -3,27 +3,20 @@ worker is put together in ``worker_app``, on the same ``foundation``."""
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import structlog
-from flask import Flask, Response, g, has_request_context, request
-from flask_wtf.csrf import CSRFProtect
-from whitenoise import WhiteNoise
+from flask import Flask, g, has_request_context, request
 
 from fhir_profiles import r4, validation
 from launch import routes as launch_routes
 from launch.launch_watch import LaunchWatcher, LaunchWatches
-from smart_app import api, guards, pages
+from smart_app import api, guards, pages, surface
 from smart_app.foundation import Foundation, lay_foundation, now, site_of
 from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.audit_log import Anchor, Verification
@@ -40,16 +33,10 @@ from smart_app.settings import Settings
 from smart_app.settings.words import remedy
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
     from launch.context import LaunchEvent
 
-STATIC_SECONDS = 600
 THREADS = 32  # they mostly wait: for an EHR, or for the database's one writer
-SWEEP = "launch_sweep"
-SWEEP_SECONDS = 30
 ON_SHEETS = ("public_base_url", "ehr.test_patients")  # what a registration sheet may miss beside [listing]
-LOG = structlog.get_logger()
 
 
 def create_app(
@@ -58,17 +45,7 @@ def create_app(
     """The web app: pages for staff, the partner API, the launch. ``threads``: how many requests it serves at once."""
     base = lay_foundation(settings)
     app = Flask(__name__)
-    app.config.update(
-        # Signs form tokens only: sessions are rows of ours. The same in every process and after a restart, so that a
-        # form can be sent again to whoever answers then.
-        SECRET_KEY=base.cipher.digest(b"form-tokens"),
-        WTF_CSRF_SSL_STRICT=False,  # under no-referrer our own POST has no Referer; guards check Sec-Fetch-Site instead
-        WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the browser session, which is minutes
-        MAX_CONTENT_LENGTH=1_000_001,
-        MAX_FORM_MEMORY_SIZE=100_000,
-    )
-    app.url_map.merge_slashes = False  # werkzeug mends "//" by a redirect to whatever the Host header says
-    csrf = CSRFProtect(app)
+    csrf = surface.take_forms(app, key=base.cipher.digest(b"form-tokens"), most_bytes=1_000_001)
     watcher = LaunchWatcher(
         base.engine,
         base.cipher,
@@ -116,17 +93,11 @@ def create_app(
     pages.register(app)
     for blueprint in api.register(app):
         csrf.exempt(blueprint)  # bearer tokens only, no cookie
-    install_headers(app, settings, lambda: _policy(settings))
-    app.extensions[SWEEP] = lambda: _sweep(launched, base, settings)
+    surface.finish(app, settings, policy=lambda: _policy(settings), sweep=lambda: _sweep(launched, base, settings))
     # What the first request would otherwise wait for, a second in all: the R4 models, the profiles and the holidays.
     r4.load()
     validation.load()
     next_open_day(settings.calendar, now())
-    app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
-        app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
-    )
-    if settings.trusted_proxies:
-        app.wsgi_app = BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -174,18 +145,7 @@ def doctor_facts(settings: Settings) -> dict[str, Any]:
 def create_served_app(settings: Settings, *, threads: int = THREADS) -> Flask:
     """The web app as ``serve`` runs it: launches that were left open are ended, and revoked at the EHR, by a thread of
     its own, so that walking away is as good as leaving."""
-    app = create_app(settings, threads=threads)
-
-    def sweep() -> None:
-        while True:
-            time.sleep(SWEEP_SECONDS)
-            try:
-                app.extensions[SWEEP]()
-            except Exception as error:  # the next round tries again; the log gets the class and nothing else
-                LOG.error("sweep", error=type(error).__name__)
-
-    threading.Thread(target=sweep, name="sweep", daemon=True).start()
-    return app
+    return surface.swept(create_app(settings, threads=threads))
 
 
 def _sweep(launched: launch_routes.Launch, base: Foundation, settings: Settings) -> None:
@@ -322,86 +282,9 @@ def _is_client_open(base: Foundation, client_id: str) -> bool:
     return partner is not None and base.mou_gate.is_current(partner, now())
 
 
-class BehindProxies:
-    """Counts and audits callers by their own address where a proxy that settings trust tells it. The last address that
-    is not a proxy of ours counts: what stands before it is the caller's own word."""
-
-    def __init__(self, inner: WSGIApplication, trusted: tuple[str, ...]) -> None:
-        """``trusted``: addresses or networks."""
-        self._inner = inner
-        self._trusted = tuple(ipaddress.ip_network(text) for text in trusted)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """One request, under its caller's own address."""
-        if self._is_ours(_address(str(environ.get("REMOTE_ADDR", "")))):
-            told = [_address(part.strip()) for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
-            callers = [address for address in told if not self._is_ours(address)]
-            if callers and callers[-1] is not None:
-                environ["REMOTE_ADDR"] = str(callers[-1])
-        return self._inner(environ, start_response)
-
-    def _is_ours(self, address: IPv4Address | IPv6Address | None) -> bool:
-        return address is not None and any(address in network for network in self._trusted)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address; one of version 4 that is written in version 6 is the same one."""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
-
-
 def _policy(settings: Settings) -> str:
     """Who may frame this answer: before an EHR is known every registered one, in a launch only its own."""
     framers = settings.registrations.all_frame_origins()
     if "launch" in g:
         framers = settings.registrations.for_id(guards.launch().registration_id).frame_origins
-    return content_security_policy(framers, g.get("form_target", ""))
-
-
-def install_headers(app: Flask, settings: Settings, policy: Callable[[], str]) -> None:
-    """Security headers on every answer, error pages too, and one log line of allow-listed fields."""
-
-    @app.before_request
-    def start_clock() -> None:
-        g.started = time.monotonic()
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = policy()
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        if settings.mode == "production":
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        LOG.info(
-            "request",
-            route=request.url_rule.rule if request.url_rule else "none",
-            method=request.method,
-            status=response.status_code,
-            milliseconds=round((time.monotonic() - g.get("started", time.monotonic())) * 1000, 1),
-            request_id=secrets.token_hex(8),
-        )
-        return response
-
-
-def content_security_policy(frame_origins: tuple[str, ...], form_target: str = "") -> str:
-    """Own files only, no inline script or style, framed by ``frame_origins`` and nobody else (attacks 11, 12). Forms
-    go to ourselves, and, on the one page that carries a launch to its EHR, to that EHR's origin."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data:",
-            "font-src 'self'",
-            "connect-src 'self'",
-            f"form-action 'self' {form_target}".rstrip(),
-            "base-uri 'none'",
-            "frame-ancestors " + " ".join(("'self'", *frame_origins)),
-        )
-    )
+    return surface.content_security_policy(framers, g.get("form_target", ""))

@@ -89,15 +89,12 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.app import create_served_app
     from smart_app.foundation import require_current_schema
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
     host, port = settings.bind_host, settings.bind_port
     if surface == "advocate":
-        from smart_app.inbox_app import create_served_inbox
-
         if settings.inbox is None:
             _stop("There is no [inbox] in the settings: docs/settings.md says what belongs there.")
         host, port = settings.inbox.bind_host, settings.inbox.bind_port
@@ -119,7 +116,7 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
                 "limit_request_line": 8190,  # a launch value may be long; what is too long gets our own page
                 "control_socket_disable": True,
                 # No header of a caller or proxy changes the path, the scheme or where we think we are: our addresses
-                # come from public_base_url, and who called from trusted_proxies (smart_app/app.py).
+                # come from public_base_url, and who called from trusted_proxies (smart_app/surface.py).
                 "forwarded_allow_ips": "",
                 "forwarder_headers": "",
                 "secure_scheme_headers": {},
@@ -129,8 +126,12 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            if surface == "advocate":
+            if surface == "advocate":  # which imports no page of the clinic
+                from smart_app.inbox_app import create_served_inbox
+
                 return create_served_inbox(settings)
+            from smart_app.app import create_served_app
+
             return create_served_app(settings, threads=threads)
 
     _Server().run()

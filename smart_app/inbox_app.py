@@ -5,27 +5,14 @@ It shares the vault's database and key with the app; what a program may see is d
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import structlog
 from flask import Flask
-from flask_wtf.csrf import CSRFProtect
-from whitenoise import WhiteNoise
 
-from smart_app import guards
-from smart_app.app import (
-    STATIC_SECONDS,
-    SWEEP,
-    SWEEP_SECONDS,
-    BehindProxies,
-    content_security_policy,
-    install_headers,
-)
+from smart_app import guards, surface
 from smart_app.delivery.staff_alert import StaffAlert
 from smart_app.foundation import Foundation, lay_foundation, now
 from smart_app.gateways.engine import empty_wal
@@ -44,7 +31,6 @@ from smart_app.workflows import program_accounts
 if TYPE_CHECKING:
     from smart_app.settings.model import InboxSettings
 
-LOG = structlog.get_logger()
 ALERT_FAILS = "inbox-alert-not-taken"
 
 
@@ -70,15 +56,7 @@ def create_inbox(settings: Settings) -> Flask:
     place = _place(settings)
     base = lay_foundation(settings)
     app = Flask(__name__)
-    app.config.update(
-        SECRET_KEY=base.cipher.digest(b"inbox-form-tokens"),
-        WTF_CSRF_SSL_STRICT=False,  # under no-referrer our own POST has no Referer; guards check Sec-Fetch-Site instead
-        WTF_CSRF_TIME_LIMIT=None,
-        MAX_CONTENT_LENGTH=200_000,
-        MAX_FORM_MEMORY_SIZE=100_000,
-    )
-    app.url_map.merge_slashes = False
-    CSRFProtect(app)
+    surface.take_forms(app, key=base.cipher.digest(b"inbox-form-tokens"), most_bytes=200_000)
     services = Services(
         product_name=settings.product_name,
         public_base_url=place.public_base_url,
@@ -94,35 +72,18 @@ def create_inbox(settings: Settings) -> Flask:
     guards.install(app, services=services, settings=settings, partner_tokens=cast("Any", None))
     sessions = SqlSessions(base.engine, base.cipher)
     advocate.register(app, _ports(base, settings, place), sessions)
-    install_headers(app, settings, lambda: content_security_policy(()))
 
     def sweep() -> None:
         sessions.sweep(int(time.time()))
         empty_wal(base.engine)
 
-    app.extensions[SWEEP] = sweep
-    app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
-        app.wsgi_app, root=str(Path(__file__).parent / "static"), prefix="static/", max_age=STATIC_SECONDS
-    )
-    if settings.trusted_proxies:
-        app.wsgi_app = BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    surface.finish(app, settings, policy=lambda: surface.content_security_policy(()), sweep=sweep)
     return app
 
 
 def create_served_inbox(settings: Settings) -> Flask:
     """As ``serve --surface advocate`` runs it: sessions that were left alone are emptied by a thread of its own."""
-    app = create_inbox(settings)
-
-    def sweep() -> None:
-        while True:
-            time.sleep(SWEEP_SECONDS)
-            try:
-                app.extensions[SWEEP]()
-            except Exception as error:  # the next round tries again; the log gets the class and nothing else
-                LOG.error("sweep", error=type(error).__name__)
-
-    threading.Thread(target=sweep, name="sweep", daemon=True).start()
-    return app
+    return surface.swept(create_inbox(settings))
 
 
 def create_staff_alert(settings: Settings) -> StaffAlert:

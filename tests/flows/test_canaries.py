@@ -79,7 +79,7 @@ def _patient_sent(program: SandboxProgram, alias: str) -> str:
 def test_attack_6_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxEhr, words: dict[str, str]) -> None:
     """Names, numbers, aliases and words of patients are in no file of the app: raw, encoded or hashed.
 
-    Break: log ``request.full_path`` in ``app.finish``, or store a payload beside ``body``.
+    Break: log ``request.full_path`` in ``surface.install_headers``, or store a payload beside ``body``.
     """
     canaries = requests.get(f"{ehr.control}/canaries", timeout=10).json()
     files = kept_by_the_app(demo.directory)
@@ -93,7 +93,7 @@ def test_attack_6_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxE
 def test_attack_6_logs_hold_no_launch_no_case_and_no_program(demo: Place, words: dict[str, str]) -> None:
     """The log says which kind of page was asked for and how it went; it cannot say by whom or about whom.
 
-    Break: log ``request.path`` instead of the route's template in ``app.finish``.
+    Break: log ``request.path`` instead of the route's template in ``surface.install_headers``.
     """
     logs = [demo.directory / "app.log", demo.directory / "worker.log"]
     assert found_in([words["launch"], words["case"], words["sent patient"]], logs) == []

@@ -16,7 +16,7 @@ from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
 from launch.store import launch_token
 from smart_app import app as app_module
-from smart_app import demo, foundation, guards, worker_app
+from smart_app import demo, foundation, guards, surface, worker_app
 from smart_app.gateways.engine import make_engine
 from smart_app.policy import placement
 from smart_app.settings import Settings, load
@@ -53,9 +53,9 @@ def test_served_app_ends_launches_that_were_left_open(settings: Settings, monkey
             raise OSError("the EHR is away")
         return 0
 
-    monkeypatch.setattr(app_module, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(surface, "SWEEP_SECONDS", 0.02)
     served = app_module.create_served_app(settings)
-    served.extensions[app_module.SWEEP] = end_expired
+    served.extensions[surface.SWEEP] = end_expired
     deadline = time.monotonic() + 5
     while len(rounds) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -72,7 +72,7 @@ def test_attack_14_a_program_s_token_leaves_no_trace_in_the_files(settings: Sett
     with engine.begin() as connection:
         connection.execute(launch_token.insert().values(**row, token_hash="t", expires_at=1))
     engine.dispose()
-    served.extensions[app_module.SWEEP]()
+    served.extensions[surface.SWEEP]()
     path = Path(settings.database_url.removeprefix("sqlite:///"))
     kept = b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
     assert len(kept) > 4096
@@ -95,16 +95,16 @@ def test_rule_R06_the_officer_is_told_once_when_a_proof_has_run_out(
     again and again. Break: leave ``_has_proof_to_renew`` out of ``_sweep``."""
     served = app_module.create_app(settings)
     alerts = foundation.lay_foundation(settings).alerts
-    served.extensions[app_module.SWEEP]()
+    served.extensions[surface.SWEEP]()
     assert alerts.open_alerts() == []
     after = foundation.now() + timedelta(days=400)
     monkeypatch.setattr(app_module, "now", lambda: after)
     alerts = foundation.lay_foundation(settings).alerts
-    served.extensions[app_module.SWEEP]()
+    served.extensions[surface.SWEEP]()
     (told,) = alerts.open_alerts()
     assert told.kind == "ehr-proof-over"
     alerts.close_alert(told.alert_id)
-    served.extensions[app_module.SWEEP]()
+    served.extensions[surface.SWEEP]()
     assert alerts.open_alerts() == []
 
 
@@ -191,7 +191,7 @@ def test_rule_R06_proof_that_is_replaced_or_over_changes_a_running_app(
     raw = json.loads(proof_file.read_text())
     proof_file.write_text(json.dumps({**raw, "voided_on": today.isoformat()}))
     assert not has_copy(today)
-    served.extensions[app_module.SWEEP]()
+    served.extensions[surface.SWEEP]()
     assert [told.kind for told in foundation.lay_foundation(settings).alerts.open_alerts()] == ["ehr-proof-over"]
     assert served.test_client().get("/health").status_code == 200
     proof_file.write_text(json.dumps(raw))

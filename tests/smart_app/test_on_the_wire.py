@@ -114,7 +114,7 @@ def test_no_header_changes_our_addresses(server: Server, source: str, name: str)
 def test_who_called_is_told_by_the_trusted_proxy_alone(server: Server) -> None:
     """Rate limits and the audit count the caller behind our own proxy, and nobody else chooses an address.
 
-    Break: leave the look at ``REMOTE_ADDR`` out of ``_BehindProxies``.
+    Break: leave the look at ``REMOTE_ADDR`` out of ``surface.BehindProxies``.
     """
     before = len(server.callers())
     for number, (source, told) in enumerate(

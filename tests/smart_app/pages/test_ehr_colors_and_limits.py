@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from smart_app import guards
-from smart_app.app import content_security_policy
 from smart_app.pages import ehr_colors, to_the_ehr
+from smart_app.surface import content_security_policy
 
 SMALL = frozenset({"launch", "openid", "fhirUser", "online_access", "patient/Observation.cruds"})
 
