@@ -12,7 +12,7 @@ from fhir_profiles.referral_task import referral_task
 from fhir_profiles.release_consent import release_consent
 from fhir_profiles.safe_contact import safe_contact
 from fhir_profiles.security_labels import Label, labels_for
-from fhir_profiles.terminology import CONFIDENTIALITY, Payload
+from fhir_profiles.terminology import CONFIDENTIALITY, POLICY_PROGRAM, Payload
 
 PROGRAM, CLINIC, SYSTEM = "Organization/harbor", "Organization/hc1", "https://harbor.example/id"
 URLS = tuple(f"urn:uuid:00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3, 4))
@@ -45,7 +45,7 @@ def shortest_referral(
             ends_on=ends_on,
             signer="self",
             source_identifier=f"form-{number}",
-            policy_uri="https://www.ecfr.gov/current/title-28/section-90.4",
+            policy_uri=POLICY_PROGRAM,
         ),
         referral_service_request(
             labels=labels_for("referral-service-request"),

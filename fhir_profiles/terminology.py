@@ -25,6 +25,7 @@ ID_PATIENT = f"{B}/id/patient"
 ID_PARTNER = f"{B}/id/partner"
 ID_OBSERVATION = f"{B}/id/observation"
 POLICY_RELEASE_OUT = f"{B}/policy/release-out"
+POLICY_PROGRAM = "https://www.ecfr.gov/current/title-28/section-90.4"  # what binds a program's own release (VAWA)
 POLICY_LABELS = f"{B}/policy/labels/1"
 MEASURE = f"{B}/Measure/program"
 

@@ -108,7 +108,7 @@ def invite_admin(settings: Settings, partner_id: str, name: str) -> tuple[str, s
     accounts = SqlAccounts(base.engine, base.cipher)
     made = program_accounts.invite(accounts, partner_id, name, is_admin=True, now=now())
     _audit(base, "inbox-admin-invited", Member("", partner_id, ""))
-    return f"{place.public_base_url}/join/{made.token}", made.code
+    return program_accounts.address_of(made, place.public_base_url), made.code
 
 
 def _ports(base: Foundation, settings: Settings, place: InboxSettings) -> advocate.Inbox:

@@ -35,7 +35,7 @@ from fhir_profiles.referral_task import appointment_output, referral_task, statu
 from fhir_profiles.release_consent import release_consent
 from fhir_profiles.safe_contact import Hours, safe_contact
 from fhir_profiles.security_labels import labels_for
-from fhir_profiles.terminology import ID_TASK, POLICY_RELEASE_OUT, B, Payload
+from fhir_profiles.terminology import ID_TASK, POLICY_PROGRAM, POLICY_RELEASE_OUT, B, Payload
 
 SIGNED, ENDS = date(2026, 10, 1), date(2026, 10, 31)
 OPENS = datetime(2026, 10, 2, 13, tzinfo=UTC)
@@ -116,7 +116,7 @@ def _release(id_: str | None, patient: str, giver: str, receiver: str, items: li
         starts_on=SIGNED,
         ends_on=ENDS,
         source_identifier="roi-81" if giver == PROGRAM else "roi-7",
-        policy_uri=POLICY_RELEASE_OUT if giver == CLINIC else "https://www.ecfr.gov/current/title-28/section-90.4",
+        policy_uri=POLICY_RELEASE_OUT if giver == CLINIC else POLICY_PROGRAM,
         **{"signer": "self", **more},
     )
 

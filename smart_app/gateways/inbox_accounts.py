@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.engine import insert_ignoring
@@ -218,12 +218,6 @@ class SqlAccounts:
         with self._engine.begin() as connection:
             member_id = connection.execute(statement).scalar_one_or_none()
         return None if member_id is None else self.member(member_id)
-
-    def recovery_codes_left(self, member_id: str) -> int:
-        """How many still work."""
-        statement = select(func.count()).where(*self._of(inbox_recovery_code, member_id))
-        with self._reading.begin() as connection:
-            return int(connection.execute(statement).scalar_one())
 
     # -- inside --------------------------------------------------------------------------------------------------
 

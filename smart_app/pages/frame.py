@@ -16,28 +16,12 @@ from flask import Flask, g, request
 from smart_app import guards
 from smart_app.errors import EhrUnavailableError
 from smart_app.policy.day_words import day_words
+from smart_app.policy.form_words import language_name
 from smart_app.ports import Partner
 
 FIRST_PAGES = ("entry", "schedule")  # where a person reads what the EHR did not grant today
 WITHOUT_EHR = "phones_in_launch"  # the phone list waits for nobody (R40)
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
-LANGUAGES = {
-    "ar": "Arabic",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "hmn": "Hmong",
-    "ht": "Haitian Creole",
-    "hy": "Armenian",
-    "ko": "Korean",
-    "ase": "American Sign Language",
-    "pt": "Portuguese",
-    "ru": "Russian",
-    "so": "Somali",
-    "tl": "Tagalog",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
-}
 
 
 @dataclass(frozen=True)
@@ -84,11 +68,6 @@ def install(app: Flask) -> None:
     app.add_template_filter(language_name)
     app.add_template_filter(local_time)
     app.add_template_filter(day_words, "day")
-
-
-def language_name(code: str) -> str:
-    """ "es" -> "Spanish"; what we have no name for stays as it is."""
-    return LANGUAGES.get(code, code)
 
 
 def local_time(text: str) -> str:

@@ -22,6 +22,7 @@ from fhir_profiles.safe_contact import VOICEMAILS
 from smart_app import guards
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import minors, placement
+from smart_app.policy.form_words import LANGUAGES, RELEASE_DAYS, VOICEMAIL_WORDS
 from smart_app.ports import Partner
 from smart_app.workflows import follow_up, referral, release
 
@@ -29,8 +30,6 @@ blueprint = Blueprint("referral", __name__)
 guards.protect(blueprint, guards.require_clinician)
 
 ALIASES = tuple(resources.files(__package__).joinpath("aliases.txt").read_text(encoding="utf-8").split())
-RELEASE_DAYS = (7, 14, 30, 60, 90)
-LANGUAGES = ("en", "es", "ase", "ar", "fr", "hmn", "ht", "hy", "ko", "pt", "ru", "so", "tl", "vi", "zh")
 SENDS = ("send", "send-and-copy")
 CLOSING_WORDS = {
     "patient-reports-connected": "They are in touch",
@@ -198,7 +197,7 @@ def _show_form(partner: Partner, typed: _Typed, *, problem: str | None = None) -
         others=[p for p in _open_partners() if p.partner_id != partner.partner_id],
         form=typed,
         problem=problem,
-        voicemails=referral.VOICEMAIL_WORDS.items(),
+        voicemails=VOICEMAIL_WORDS.items(),
         needs=NEEDS.items(),
         languages=LANGUAGES,
         release_days=RELEASE_DAYS,

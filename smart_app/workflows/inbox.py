@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from fhir_profiles import release_consent
+from fhir_profiles import release_consent, terminology
 from fhir_profiles.referral_patient import alias_of
 from fhir_profiles.referral_service_request import needs_of
 from fhir_profiles.security_labels import labels_for
@@ -25,7 +25,6 @@ from smart_app.ports import Case, CaseKind, Door, Payload, Stored, UnitOfWork
 IN_INBOX = frozenset({"inbox", "inbox-phone", "opened"})
 RELEASE_TIERS: tuple[str, ...] = (Tier.CONTACT.value, Tier.APPOINTMENT.value, Tier.OUTCOME.value)
 _HOW_LONG = "A release lasts from 1 to 90 days, and they sign it themselves."
-RELEASE_POLICY = "https://www.ecfr.gov/current/title-28/section-90.4"
 
 
 @dataclass(frozen=True)
@@ -153,16 +152,11 @@ def release_b(
             ends_on=today + timedelta(days=days),
             signer=signer,
             source_identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{item_.task_id}|{once}")),
-            policy_uri=RELEASE_POLICY,
+            policy_uri=terminology.POLICY_PROGRAM,
             tier=tier,
         )
     except ValueError:
         raise InvalidError(_HOW_LONG, rule="R10") from None
-
-
-def language_of(item_: Item) -> str:
-    """The language to speak, "" when it was not said."""
-    return str(item_.contact.get("language", ""))
 
 
 def _line(work: UnitOfWork, case: Case, minutes: int) -> Waiting:

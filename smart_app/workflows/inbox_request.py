@@ -23,7 +23,6 @@ from smart_app.policy.clinic_calendar import NEXT_DAY_SERVICE
 from smart_app.policy.task_states import Tier
 from smart_app.ports import Payload
 
-POLICY = "https://www.ecfr.gov/current/title-28/section-90.4"
 ANSWER_WITHIN = timedelta(days=3)
 MEETS = ("safe-contact", "survivor-calls", "on-site")
 
@@ -70,7 +69,7 @@ def bundle_of(form: RequestForm, *, program: str, clinic: str, today: date) -> P
             ends_on=ends_on,
             signer=form.signer,
             source_identifier=_made(form, f"form-{name}"),
-            policy_uri=POLICY,
+            policy_uri=terminology.POLICY_PROGRAM,
             tier=tier,
         )
 

@@ -34,6 +34,11 @@ def invite(accounts: Accounts, partner_id: str, name: str, *, is_admin: bool, no
     return made
 
 
+def address_of(invitation: Invitation, public_base_url: str) -> str:
+    """Where it opens."""
+    return f"{public_base_url}/join/{invitation.token}"
+
+
 def join(accounts: Accounts, token: str, code: str, now: datetime) -> Member:
     """The new member, who has still to register passkeys. Unknown, used, expired and wrong are one answer."""
     digits = "".join(character for character in code if character.isdigit())

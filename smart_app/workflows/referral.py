@@ -43,11 +43,6 @@ _THEIR_COPY = {
     True: "A copy goes to {name}: the items you saw, and nothing else.",
     False: "{name} reads it in its inbox here: the items you saw, and nothing else. No copy leaves.",
 }
-VOICEMAIL_WORDS = {
-    "none": "No voicemail",
-    "silent": "Hang up without a word",
-    "safe": "A voicemail is safe",
-}
 
 
 @dataclass(frozen=True)

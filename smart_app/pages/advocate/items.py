@@ -20,6 +20,7 @@ from smart_app.inbox_ports import RouteTest
 from smart_app.pages.advocate.guard import inbox, member, partner, require_advocate, today
 from smart_app.pages.advocate.words import moment, say
 from smart_app.policy import inbox_moves
+from smart_app.policy.form_words import RELEASE_DAYS, VOICEMAIL_WORDS, language_name
 from smart_app.workflows import inbox as inbox_workflow
 from smart_app.workflows import release, status_update
 
@@ -32,24 +33,6 @@ MEETS = {
     "clinic-phone": "They call from the clinic's phone",
     "survivor-calls": "They will call you. Do not call them",
     "safe-contact": "Call this number only",
-}
-VOICEMAILS = {"none": "No voicemail", "silent": "Hang up without a word", "safe": "A voicemail is safe"}
-LANGUAGE_NAMES = {
-    "en": "English",
-    "es": "Spanish",
-    "ase": "American Sign Language",
-    "ar": "Arabic",
-    "fr": "French",
-    "hmn": "Hmong",
-    "ht": "Haitian Creole",
-    "hy": "Armenian",
-    "ko": "Korean",
-    "pt": "Portuguese",
-    "ru": "Russian",
-    "so": "Somali",
-    "tl": "Tagalog",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
 }
 MOVES = {
     "accepted": "We take it",
@@ -86,7 +69,6 @@ ASKED_STATES = {
     "declined": "The clinic cannot do it",
     "taken-back": "Taken back",
 }
-RELEASE_DAYS = (7, 14, 30, 60, 90)
 
 
 @blueprint.get("/items")
@@ -209,7 +191,7 @@ def _page(case_id: str, problem: str | None = None) -> str:
         needs=[say(NEEDS[need]) for need in found.needs],
         state=STATES.get(str(found.shown["status"]), ""),
         moves=MOVES,
-        reasons={code: REASONS[code] for code in REASONS},
+        reasons=REASONS,
         tiers=TIERS,
         tier=found.tier.value,
         release_days=RELEASE_DAYS,
@@ -230,7 +212,7 @@ def contact_in_words(found: inbox_workflow.Item) -> list[str]:
         return [say("The contact has ended. Call the clinic.")]
     lines = [say(MEETS.get(str(parts.get("meet")), "Call the clinic"))]
     if _number(found):
-        lines.append(say(VOICEMAILS.get(parts.get("voicemail", "none"), "No voicemail")))
+        lines.append(say(VOICEMAIL_WORDS.get(parts.get("voicemail", "none"), "No voicemail")))
         lines.append(
             say("Anyone may answer" if parts.get("whoMayAnswer") == "anyone" else "Speak only with this person")
         )
@@ -240,8 +222,7 @@ def contact_in_words(found: inbox_workflow.Item) -> list[str]:
         if parts.get(key):
             lines.append(say(words, words=parts[key]))
     if parts.get("language"):
-        name = LANGUAGE_NAMES.get(str(parts["language"]), str(parts["language"]))
-        lines.append(say("Language: {name}", name=say(name)))
+        lines.append(say("Language: {name}", name=say(language_name(str(parts["language"])))))
     if parts.get("interpreter"):
         lines.append(say("Needs a trained interpreter"))
     return lines

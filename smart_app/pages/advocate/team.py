@@ -9,7 +9,6 @@ from smart_app import guards
 from smart_app.errors import InvalidError, LockedError
 from smart_app.pages.advocate.guard import inbox, member, partner, require_admin
 from smart_app.pages.advocate.words import say
-from smart_app.ports import Services
 from smart_app.workflows import program_accounts
 
 blueprint = Blueprint("inbox_team", __name__)
@@ -37,7 +36,7 @@ def invite() -> str | tuple[str, int]:
     except InvalidError as error:
         return _page(problem=error.said), error.status
     inbox().audit("inbox-invited", member())
-    return _page(address=address_of(guards.services(), made.token), code=made.code)
+    return _page(address=program_accounts.address_of(made, guards.services().public_base_url), code=made.code)
 
 
 @blueprint.post("/team/<member_id>/remove")
@@ -49,11 +48,6 @@ def remove(member_id: str) -> Response | tuple[str, int]:
         return _page(problem=error.said), error.status
     inbox().audit("inbox-removed", member())
     return redirect("/team", 303)
-
-
-def address_of(services: Services, token: str) -> str:
-    """Where an invitation opens."""
-    return f"{services.public_base_url}/join/{token}"
 
 
 def _page(problem: str | None = None, address: str = "", code: str = "") -> str:

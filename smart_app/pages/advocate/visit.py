@@ -4,7 +4,6 @@ FHIR system's referral has."""
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
 
 import orjson
 from flask import Blueprint, redirect, render_template, request
@@ -17,7 +16,9 @@ from smart_app import guards
 from smart_app.errors import InvalidError
 from smart_app.pages.advocate.guard import partner, require_advocate, today
 from smart_app.pages.advocate.words import say
+from smart_app.policy.form_words import LANGUAGES, RELEASE_DAYS, VOICEMAIL_WORDS
 from smart_app.workflows import inbound, inbox_request
+from smart_app.workflows.inbox_request import RequestForm
 
 blueprint = Blueprint("inbox_visit", __name__)
 guards.protect(blueprint, require_advocate)
@@ -27,43 +28,13 @@ MEETS = {
     "survivor-calls": "They call the clinic",
     "on-site": "We come along",
 }
-VOICEMAILS = {"none": "No voicemail", "silent": "Hang up without a word", "safe": "A voicemail is safe"}
-LANGUAGES = {
-    "en": "English",
-    "es": "Spanish",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
-    "ar": "Arabic",
-    "ht": "Haitian Creole",
-}
-RELEASE_DAYS = (7, 14, 30, 60, 90)
-
-
-@dataclass(frozen=True)
-class _Typed:
-    """The form as it stands."""
-
-    once: str
-    alias: str = ""
-    meet: str = ""
-    phone: str = ""
-    voicemail: str = "none"
-    say_as: str = ""
-    code_word: str = ""
-    language: str = ""
-    interpreter: bool = False
-    needs: list[str] = field(default_factory=lambda: ["medical-visit"])
-    urgent: bool = False
-    signed: bool = False
-    signer: str = ""
-    tells_time: str = ""
-    days: int = DEFAULT_DAYS
+SPOKEN = {code: LANGUAGES[code] for code in ("en", "es", "vi", "zh", "ar", "ht")}  # here, most often
 
 
 @blueprint.get("/ask")
 def form() -> str:
     """Nothing is signed or answered beforehand."""
-    return _show(_Typed(once=str(uuid.uuid4())))
+    return _show(RequestForm(alias="", meet="", once=str(uuid.uuid4())))
 
 
 @blueprint.post("/ask")
@@ -72,7 +43,7 @@ def send() -> Response | tuple[str, int]:
     services, typed, program = guards.services(), _parse(), partner()
     try:
         payload = inbox_request.bundle_of(
-            _form(typed),
+            typed,
             program=guards.requester().user_reference,
             clinic=services.site.organization_reference,
             today=today(),
@@ -89,7 +60,7 @@ def send() -> Response | tuple[str, int]:
         services.now(),
         services.public_base_url,
     )
-    return redirect("/asked/urgent" if typed.urgent else "/asked", 303)
+    return redirect("/asked/urgent" if typed.is_urgent else "/asked", 303)
 
 
 @blueprint.get("/asked")
@@ -99,24 +70,24 @@ def sent(urgent: str = "") -> str:
     return render_template("advocate/asked.html", is_urgent=urgent == "urgent")
 
 
-def _show(typed: _Typed, problem: str | None = None) -> str:
+def _show(typed: RequestForm, problem: str | None = None) -> str:
     return render_template(
         "advocate/ask.html",
         form=typed,
         meets=MEETS,
-        voicemails=VOICEMAILS,
-        spoken=LANGUAGES,
+        voicemails=VOICEMAIL_WORDS,
+        spoken=SPOKEN,
         needs=NEEDS,
         release_days=RELEASE_DAYS,
         problem=problem and say(problem),
     )
 
 
-def _parse() -> _Typed:
+def _parse() -> RequestForm:
     typed = request.form
     is_called = typed.get("meet") == "safe-contact"
     once, days = typed.get("once", ""), typed.get("days", "")
-    return _Typed(
+    return RequestForm(
         once=once if _is_uuid(once) else str(uuid.uuid4()),
         alias=typed.get("alias", "").strip(),
         meet=typed.get("meet", ""),
@@ -125,34 +96,14 @@ def _parse() -> _Typed:
         voicemail=typed.get("voicemail", "none"),
         say_as=typed.get("say_as", "").strip() if is_called else "",
         code_word=typed.get("code_word", "").strip(),
-        language=typed.get("language", "") if typed.get("language") in LANGUAGES else "",
+        language=typed.get("language", "") if typed.get("language") in SPOKEN else "",
         interpreter=typed.get("interpreter") == "yes",
-        needs=typed.getlist("needs"),
-        urgent=typed.get("urgent") == "yes",
-        signed=typed.get("signed") == "yes",
+        needs=tuple(typed.getlist("needs")),
+        is_urgent=typed.get("urgent") == "yes",
+        is_signed=typed.get("signed") == "yes",
         signer=typed.get("signer", "") if typed.get("signer") in SIGNERS else "",
-        tells_time=typed.get("tells_time", ""),
-        days=int(days) if days in map(str, RELEASE_DAYS) else DEFAULT_DAYS,
-    )
-
-
-def _form(typed: _Typed) -> inbox_request.RequestForm:
-    return inbox_request.RequestForm(
-        alias=typed.alias,
-        meet=typed.meet,
-        once=typed.once,
-        phone=typed.phone,
-        voicemail=typed.voicemail,
-        say_as=typed.say_as,
-        code_word=typed.code_word,
-        language=typed.language,
-        interpreter=typed.interpreter,
-        needs=tuple(typed.needs),
-        is_urgent=typed.urgent,
-        is_signed=typed.signed,
-        signer=typed.signer,
-        tells_time={"yes": True, "no": False}.get(typed.tells_time),
-        release_days=typed.days,
+        tells_time={"yes": True, "no": False}.get(typed.get("tells_time", "")),
+        release_days=int(days) if days in map(str, RELEASE_DAYS) else DEFAULT_DAYS,
     )
 
 

@@ -12,7 +12,7 @@ from fhir_profiles.referral_task import REASONS
 from smart_app.errors import InvalidError
 from smart_app.pages.advocate import items, visit
 from smart_app.pages.advocate.words import SPANISH
-from smart_app.policy import status_back
+from smart_app.policy import form_words, status_back
 
 ROOT = Path(__file__).resolve().parents[3] / "smart_app"
 SPOKEN = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
@@ -46,8 +46,8 @@ def _sentences(node: ast.AST) -> Iterator[str]:
 
 
 def in_tables() -> Iterator[str]:
-    tables = (items.MEETS, items.VOICEMAILS, items.LANGUAGE_NAMES, items.MOVES, items.STATES, items.TIERS)
-    tables += (items.ASKED_STATES, visit.MEETS, visit.VOICEMAILS, visit.LANGUAGES, NEEDS)
+    tables = (items.MEETS, form_words.VOICEMAIL_WORDS, form_words.LANGUAGES, items.MOVES, items.STATES, items.TIERS)
+    tables += (items.ASKED_STATES, visit.MEETS, visit.SPOKEN, NEEDS)
     for table in tables:
         yield from table.values()
     yield from (REASONS[code] for code in status_back.REFUSAL_REASONS)
