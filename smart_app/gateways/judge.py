@@ -183,12 +183,11 @@ class Judge:
     def _facts_about(self, case: CaseRow) -> links.Facts:
         asks = self._requester
         patient = launched_patient(asks)
-        program = asks.user_reference.removeprefix("Organization/")
         is_of_another_chart = patient is not None and case.patient_index != self._vault.patient_index(patient)
         is_own = case.author_index == self._vault.author_index(asks.registration_id, asks.user_reference)
         return links.Facts(
             is_author=is_own and not is_of_another_chart,  # one launch shows one patient (attack 10)
-            is_partner=asks.role is Role.ADVOCATE and case.partner_index == self._vault.partner_index(program),
+            is_partner=asks.role is Role.ADVOCATE and case.partner_index == self._vault.partner_index(asks.program_id),
             is_launched_patient=patient is not None and case.patient_index == self._vault.patient_index(patient),
             kind=case.kind,
         )

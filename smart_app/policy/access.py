@@ -138,6 +138,11 @@ class Requester:
     care_team_source: str | None = None
     member_id: str | None = None
 
+    @property
+    def program_id(self) -> str:
+        """Which program asks, of role ``ADVOCATE``."""
+        return self.user_reference.removeprefix("Organization/")
+
 
 @dataclass(frozen=True)
 class _Ask:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smart_app.policy import status_back, task_states
-from smart_app.policy.task_states import ENDED, Party, Tier
+from smart_app.policy.task_states import ENDED, Tier
 
 Payload = dict[str, Any]
 
@@ -33,11 +33,11 @@ def moves(task: Payload, tier: Tier) -> tuple[Move, ...]:
     status = str(task.get("status"))
     if tier is Tier.NONE or status in ENDED:
         return ()
-    allowed = task_states.allowed_moves(status, Party.TARGET)
+    allowed = task_states.moves_of_target(tier, status)
     offered = [
         Move(code, reasons=status_back.REFUSAL_REASONS if code in REASONED else ())
         for code in STATUSES
-        if code in allowed and task_states.may_write_status(tier, code)
+        if code in allowed
     ]
     told = status_back.business_code_of(task)
     offered += [

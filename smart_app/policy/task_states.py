@@ -84,6 +84,11 @@ def may_write_status(tier: Tier, status: str) -> bool:
     return status in _reached(tier, _STATUSES_BY_TIER)
 
 
+def moves_of_target(tier: Tier, status: str) -> frozenset[str]:
+    """The statuses that a program may tell us now: the moves of the table that its release lets through."""
+    return frozenset(new for new in allowed_moves(status, Party.TARGET) if may_write_status(tier, new))
+
+
 def may_write_business_status(tier: Tier, code: str) -> bool:
     """May a program under a release of this tier tell us this ``businessStatus`` code?"""
     return code in business_codes(tier)

@@ -106,7 +106,7 @@ def appointment_for_partner(work: UnitOfWork, appointment_id: str) -> Shown:
     tiers = [task_view.tier_of(task, releases, now=work.now, zone=work.zone) for task in tasks[:1]]
     is_released = bool(tiers) and tiers[0] in status_back.TIERS_WITH_TIME
     if not is_released or stored.payload["status"] == "proposed":
-        work.audit_refusal("R21", partner_id=_program(work.requester), reference=stored.reference)
+        work.audit_refusal("R21", partner_id=work.requester.program_id, reference=stored.reference)
         raise NothingToShowError(rule="R21")
     return _shown(status_back.appointment_as_sender_sees_it(stored.payload))
 
@@ -223,10 +223,6 @@ def _one(payload: Payload, kind: str) -> Payload:
     if resource is None:
         raise InvalidError
     return resource
-
-
-def _program(requester: Requester) -> str:
-    return requester.user_reference.removeprefix("Organization/")
 
 
 def _shown(payload: Payload) -> Shown:

@@ -15,7 +15,7 @@ from fhir_profiles.referral_patient import alias_of
 from fhir_profiles.referral_service_request import needs_of
 from fhir_profiles.security_labels import labels_for
 from smart_app.errors import InvalidError, NothingToShowError
-from smart_app.policy import attestation, status_back
+from smart_app.policy import status_back, task_view
 from smart_app.policy.access import Requester
 from smart_app.policy.contact_end import has_ended, parts_in_force
 from smart_app.policy.inbox_moves import Move, moves
@@ -78,7 +78,7 @@ class Asked:
 def waiting(door: Door, requester: Requester, now: datetime, *, minutes: int) -> list[Waiting]:
     """Items of this program's inbox, those that nobody opened yet first. ``minutes``: the program's promise."""
     with door.open_for(requester, now) as work:
-        cases = work.find_cases(CaseKind.REFERRAL, partner_id=_program(requester), is_open=True)
+        cases = work.find_cases(CaseKind.REFERRAL, partner_id=requester.program_id, is_open=True)
         found = [_line(work, case, minutes) for case in cases if case.transport in IN_INBOX]
     return sorted(found, key=lambda one: (one.opened_at is not None, one.came_at or now))
 
@@ -87,7 +87,7 @@ def open_item(door: Door, requester: Requester, case_id: str, now: datetime) -> 
     """A person opens it: the transport fact is written down. Raises ``NothingToShowError``."""
     with door.open_for(requester, now) as work:
         _task(work, case_id)
-        work.outbox.note_opened(case_id, partner_id=_program(requester))
+        work.outbox.note_opened(case_id, partner_id=requester.program_id)
 
 
 def item(door: Door, requester: Requester, case_id: str, now: datetime) -> Item:
@@ -101,7 +101,7 @@ def item(door: Door, requester: Requester, case_id: str, now: datetime) -> Item:
         if not requests or not people:
             raise NothingToShowError(rule="R9")
         request, releases = requests[0].payload, _releases(work, case_id)
-        tier = _tier(work, task.payload["owner"]["reference"], task.payload["requester"]["reference"], task, releases)
+        tier = task_view.tier_of(task.payload, releases, now=work.now, zone=work.zone)
         shown = status_back.our_request_as_program_sees_it(task.payload)
         return Item(
             case_id=case_id,
@@ -123,7 +123,7 @@ def item(door: Door, requester: Requester, case_id: str, now: datetime) -> Item:
 def asked(door: Door, requester: Requester, now: datetime) -> list[Asked]:
     """What this program asked the clinic for, the newest first; as far as release A goes (R21)."""
     with door.open_for(requester, now) as work:
-        cases = work.find_cases(CaseKind.INBOUND, partner_id=_program(requester), is_open=True)
+        cases = work.find_cases(CaseKind.INBOUND, partner_id=requester.program_id, is_open=True)
         found = [_asked(work, case) for case in cases]
     return sorted(found, key=lambda one: one.came_at or now, reverse=True)
 
@@ -177,8 +177,7 @@ def _line(work: UnitOfWork, case: Case, minutes: int) -> Waiting:
 def _asked(work: UnitOfWork, case: Case) -> Asked:
     task = _task(work, case.case_id)
     people = work.in_case(case.case_id, "Patient")
-    ours, program = task.payload["owner"]["reference"], task.payload["requester"]["reference"]
-    tier = _tier(work, ours, program, task, _releases(work, case.case_id))
+    tier = task_view.tier_of(task.payload, _releases(work, case.case_id), now=work.now, zone=work.zone)
     visits = [one.payload for one in work.in_case(case.case_id, "Appointment")]
     named = status_back.appointment_to_name(visits)
     shown = status_back.own_request_as_sender_sees_it(task.payload, appointment_reference=named, tier=tier)
@@ -213,12 +212,6 @@ def _releases(work: UnitOfWork, case_id: str) -> list[Payload]:
     return [one.payload for one in work.in_case(case_id, "Consent")]
 
 
-def _tier(work: UnitOfWork, discloser: str, recipient: str, task: Stored, releases: list[Payload]) -> Tier:
-    return attestation.tier_in_force(
-        releases, discloser=discloser, recipient=recipient, item=task.reference, now=work.now, zone=work.zone
-    )
-
-
 def _ends_on(releases: list[Payload], program: str) -> date | None:
     ends = [
         date.fromisoformat(one["provision"]["period"]["end"][:10])
@@ -226,7 +219,3 @@ def _ends_on(releases: list[Payload], program: str) -> date | None:
         if release_consent.recipient_of(one) == program and one["status"] == "active"
     ]
     return max(ends, default=None)
-
-
-def _program(requester: Requester) -> str:
-    return requester.user_reference.removeprefix("Organization/")

@@ -31,7 +31,7 @@ class Moves:
 def search(door: Door, requester: Requester, query: TaskQuery, now: datetime) -> TaskPage:
     """One page of the Tasks that this program sent or was sent, each as a read of it would show it."""
     with door.open_for(requester, now) as work:
-        items = work.in_cases_of(requester.user_reference.removeprefix("Organization/"), LISTED)
+        items = work.in_cases_of(requester.program_id, LISTED)
         by_case: dict[str, dict[str, list[Stored]]] = {}
         for item in items:
             kinds = by_case.setdefault(item.case_id, {kind: [] for kind in LISTED})
@@ -79,11 +79,10 @@ def _moves(task: Payload, shown: Payload, tier: Tier, program: str) -> Moves:
         return Moves(status, tier, off, frozenset(), False, etag)
     if task["owner"]["reference"] != program:
         raise NothingToShowError(rule="R19")
-    allowed = task_states.allowed_moves(status, Party.TARGET)
     return Moves(
         status,
         tier,
-        frozenset(move for move in allowed if task_states.may_write_status(tier, move)),
+        task_states.moves_of_target(tier, status),
         task_states.business_codes(tier),
         task_states.may_write_output(tier),
         etag,

@@ -147,9 +147,7 @@ def _require_move(status: str, new_status: str, party: Party) -> None:
 
 
 def _refuse(work: UnitOfWork, reference: str, rule: str) -> NoReturn:
-    work.audit_refusal(
-        rule, partner_id=work.requester.user_reference.removeprefix("Organization/"), reference=reference
-    )
+    work.audit_refusal(rule, partner_id=work.requester.program_id, reference=reference)
     raise RefusedError(rule=rule)
 
 

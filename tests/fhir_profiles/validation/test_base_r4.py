@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mistakes import GONE, Payload, Way, broken
 
 from fhir_profiles.shapes import Report
 from fhir_profiles.validation import compiler, fhirpath, parse, snapshots
 from fhir_profiles.validation.examine import examine
 
-Payload = dict[str, Any]
-Way = tuple[Any, ...]
-GONE = object()
 UNKNOWN = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 UCUM = "http://unitsofmeasure.org"
 SDV = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SDV"}
@@ -233,18 +230,6 @@ WRONG: list[tuple[str, Way, Any, str, str]] = [
 ]  # fmt: skip
 
 
-def broken(kind: str, way: Way, value: Any) -> Payload:
-    payload = deepcopy(BASE[kind])
-    target: Any = payload
-    for step in way[:-1]:
-        target = target[step]
-    if value is GONE:
-        del target[way[-1]]
-    else:
-        target[way[-1]] = value
-    return payload
-
-
 @pytest.mark.parametrize("kind", BASE)
 def test_what_r4_allows_is_accepted(kind: str) -> None:
     """A correct resource of each kind has no error; what is not checked is said as information."""
@@ -255,7 +240,7 @@ def test_what_r4_allows_is_accepted(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "way", "value", "expression", "code"), WRONG)
 def test_a_mistake_against_r4_is_told_where_it_is(kind: str, way: Way, value: Any, expression: str, code: str) -> None:
     """Each mistake is told with its kind and its place, and the sender's words do not come back."""
-    issues = [issue for issue in examine(broken(kind, way, value), kind) if issue.severity == "error"]
+    issues = [issue for issue in examine(broken(BASE[kind], (way, value)), kind) if issue.severity == "error"]
     assert (expression, code) in [(issue.expression, issue.code) for issue in issues]
     assert "CANARY" not in repr(issues)
 
@@ -269,7 +254,7 @@ def test_the_table_is_long_enough() -> None:
 def test_a_contained_resource_of_no_known_type_is_an_issue_and_no_exception() -> None:
     """A type that does not exist, at any depth, is refused in words."""
     for kind in ("Banana", 7, None, ["Patient"], {"a": 1}):
-        payload = broken("ServiceRequest", ("contained", 0), {"resourceType": kind, "id": "org"})
+        payload = broken(BASE["ServiceRequest"], (("contained", 0), {"resourceType": kind, "id": "org"}))
         assert "ServiceRequest.contained[0]" in [issue.expression for issue in examine(payload, "ServiceRequest")]
     assert examine({"resourceType": "Banana"})[0].code == "structure"
 

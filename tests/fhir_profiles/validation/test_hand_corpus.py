@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from copy import deepcopy
 from typing import Any
 
 import pytest
+from mistakes import GONE, TWICE, Payload, Way, broken
 
 from fhir_profiles.terminology import ACT_CODE, CONFIDENTIALITY, LAW_BASIS, OBSERVATION_VALUE, SEC_LABEL_BASIS
 from fhir_profiles.validation import PROFILES, validate
 from fhir_profiles.validation.examine import examine
 
-Payload = dict[str, Any]
-Way = tuple[Any, ...]
-GONE = object()
-TWICE = object()
 CANARY = "CANARY 12 Hidden Lane"
 
 TASK, REQUEST, RELEASE = "Task-task-booked", "ServiceRequest-request-safe-number", "Consent-release-b"
@@ -170,23 +166,6 @@ def errors(payload: Payload, profile: str) -> list[tuple[str, str]]:
     return [(issue.expression, issue.code) for issue in issues if issue.severity == "error"]
 
 
-def broken(payload: Payload, way: Way, value: Any) -> Payload:
-    made = deepcopy(payload)
-    target: Any = made
-    for step in way[:-1]:
-        target = target[step]
-    last = way[-1]
-    if value is GONE:
-        del target[last]
-    elif value is TWICE:
-        target.append(deepcopy(target[last]))
-    elif isinstance(target, list) and last == len(target):
-        target.append(value)
-    else:
-        target[last] = value
-    return made
-
-
 @pytest.mark.parametrize(("kind", "name", "way", "value", "expression", "code"), WRONG)
 def test_a_mistake_is_told_with_its_code_and_its_place(
     kind: str, name: str, way: Way, value: Any, expression: str, code: str, every_example: list[Any]
@@ -194,7 +173,7 @@ def test_a_mistake_is_told_with_its_code_and_its_place(
     """A program's engineer reads what is wrong and where, and none of what they sent comes back."""
     example = next(one for one in every_example if one.name == name)
     assert errors(example.payload, example.profile) == []
-    told = errors(broken(example.payload, way, value), example.profile)
+    told = errors(broken(example.payload, (way, value)), example.profile)
     assert (expression, code) in told, kind
     above = {expression[:end] for end, sign in enumerate(expression) if sign in ".["} | {expression}
     assert [one for one, _ in told if one not in above and not one.startswith(expression)] == []

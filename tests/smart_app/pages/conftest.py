@@ -310,3 +310,17 @@ def text_of() -> Callable[[TestResponse], str]:
         return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))).split())
 
     return read
+
+
+@pytest.fixture
+def seen(app: Flask) -> list[Requester]:
+    """Who asked, at the end of each request to a page for clinicians."""
+    asked: list[Requester] = []
+
+    @app.after_request
+    def note(response: Any) -> Any:
+        if "requester" in guards.g:
+            asked.append(guards.requester())
+        return response
+
+    return asked

@@ -478,7 +478,7 @@ def test_rule_R20_without_a_release_no_button_tells_anything_and_a_forged_one_is
     inbox: Inbox, refer: Callable[..., str], clinician: Callable[..., Any]
 ) -> None:
     """Under tier none the page offers no answer; a form made by hand changes nothing. Break: let
-    ``may_write_status`` answer yes in ``inbox_moves.moves`` for ``Tier.NONE``, and drop its first line."""
+    ``may_write_status`` answer yes in ``task_states.moves_of_target`` for ``Tier.NONE``, and drop its first line."""
     case_id, browser = refer(), inbox.signed_in()
     opened(browser, case_id)
     assert offered(browser, case_id) == []

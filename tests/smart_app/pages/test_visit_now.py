@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from smart_app import guards
 from smart_app.errors import EhrUnavailableError
@@ -13,20 +12,6 @@ from smart_app.policy.access import Requester
 from smart_app.settings import Settings
 
 AWAY = EhrUnavailableError(rule="R23")
-
-
-@pytest.fixture
-def seen(app: Flask) -> list[Requester]:
-    """Who asked, at the end of each request to a page for clinicians."""
-    asked: list[Requester] = []
-
-    @app.after_request
-    def note(response: Any) -> Any:
-        if "requester" in guards.g:
-            asked.append(guards.requester())
-        return response
-
-    return asked
 
 
 @pytest.mark.rule("R23")

@@ -32,20 +32,6 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"ehr": (test, by_code)})
 
 
-@pytest.fixture
-def seen(app: Flask) -> list[Requester]:
-    """Who asked, at the end of each request to a page for clinicians."""
-    asked: list[Requester] = []
-
-    @app.after_request
-    def note(response: Any) -> Any:
-        if "requester" in guards.g:
-            asked.append(guards.requester())
-        return response
-
-    return asked
-
-
 # -- a test system --------------------------------------------------------------------------------------------------
 
 
