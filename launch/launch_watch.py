@@ -34,7 +34,8 @@ from launch.errors import UnknownIssuerError
 from launch.launch_lines import Line, RoleTold, launch_lines, refusal_line
 from launch.registrations import Registrations
 from launch.statements import bound, select_where
-from launch.store import Cipher, LaunchStore, metadata
+from launch.store import Cipher, LaunchStore
+from launch.tables import metadata
 
 BEGUN, REFUSED, COMPLETED, SOMEBODY_ELSE = "begun", "refused", "completed", "somebody-else"
 KEPT_SECONDS = 60 * 60

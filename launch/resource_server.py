@@ -21,7 +21,7 @@ from launch.buckets import Buckets
 from launch.errors import BearerError, TooManyCallsError
 from launch.refusal_log import network_of
 from launch.scopes import covers_system
-from launch.store import launch_client, launch_token
+from launch.tables import launch_client, launch_token
 
 # For one network, each process for itself: a program's system posts and polls far less, a flood far more.
 CALLS_PER_SECOND: Final = 50.0

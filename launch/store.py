@@ -20,34 +20,7 @@ from launch.statements import (
     take_where,
     update_where,
 )
-from launch.tables import (
-    launch_attempt,
-    launch_client,
-    launch_jti,
-    launch_launch,
-    launch_note,
-    launch_pending,
-    launch_session,
-    launch_token,
-    metadata,
-)
-
-__all__ = [
-    "Cipher",
-    "LaunchRow",
-    "LaunchStore",
-    "SessionRow",
-    "digest",
-    "launch_attempt",
-    "launch_client",
-    "launch_jti",
-    "launch_launch",
-    "launch_note",
-    "launch_pending",
-    "launch_session",
-    "launch_token",
-    "metadata",
-]
+from launch.tables import launch_launch, launch_note, launch_pending, launch_session
 
 CLEAR_SECONDS = 20  # how often launches that were begun and not finished are cleared away
 

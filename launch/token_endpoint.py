@@ -44,7 +44,7 @@ from launch.client_authentication import (
 from launch.context import LaunchEvent
 from launch.refusal_log import RefusalLog
 from launch.scopes import covers_system
-from launch.store import launch_attempt, launch_client, launch_jti, launch_token
+from launch.tables import launch_attempt, launch_client, launch_jti, launch_token
 from launch.transport import AddressRules
 
 TOKEN_SECONDS: Final = 300

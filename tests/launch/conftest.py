@@ -32,7 +32,7 @@ from launch.errors import LaunchError
 from launch.fhir_client import FhirConnection
 from launch.keys import KeyRing, create_key_file
 from launch.registrations import Registrations, parse
-from launch.store import metadata
+from launch.tables import metadata
 
 OUR_BASE = "http://127.0.0.1:8000"
 

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy import func, select
 
 from launch import token_endpoint
-from launch.store import launch_jti
+from launch.tables import launch_jti
 from launch.token_endpoint import PartnerClient, register_client
 
 BASE = "https://clinic.example"

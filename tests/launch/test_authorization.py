@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from launch.errors import EhrNotGrantedError
-from launch.store import launch_pending
+from launch.tables import launch_pending
 
 SMALL_SCOPE = "launch openid fhirUser online_access"
 

@@ -33,7 +33,7 @@ from launch.fhir_client import FhirConnection
 from launch.keys import KeyRing
 from launch.pinned_session import PinnedSession, require_inside
 from launch.registrations import Registration, Registrations, RegistrationsError, parse
-from launch.store import launch_pending
+from launch.tables import launch_pending
 from launch.token_endpoint import PartnerClient, register_client
 
 pytestmark = pytest.mark.rule("attack 9")

@@ -36,7 +36,7 @@ from launch.sandbox.database import Database
 from launch.sandbox.ehr import Ehr
 from launch.sandbox.registered_apps import PUBLIC_CLIENT_ID, SYMMETRIC_CLIENT_ID, SYMMETRIC_SECRET
 from launch.sandbox.serving import Sites
-from launch.store import metadata
+from launch.tables import metadata
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 READ_SCOPES = {"launch", "openid", "fhirUser", "online_access"} | {

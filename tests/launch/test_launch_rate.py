@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from launch import launch_rate
 from launch.errors import TooManyLaunchesError
 from launch.launch_rate import AT_ONCE, LaunchRate
-from launch.store import launch_pending
+from launch.tables import launch_pending
 
 CLINIC = "203.0.113.7"
 

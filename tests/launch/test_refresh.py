@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from launch.errors import EhrAuthorizationEndedError, EhrError
 from launch.fhir_client import FhirConnection
-from launch.store import launch_launch
+from launch.tables import launch_launch
 
 
 def fhir_requests(ehr: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, event, insert, update
 
 from launch.errors import BearerError
 from launch.resource_server import PartnerToken, PartnerTokens
-from launch.store import launch_client, launch_token, metadata
+from launch.tables import launch_client, launch_token, metadata
 
 TENANT = "hc1"
 

@@ -33,7 +33,7 @@ from launch.backend_services import Client
 from launch.errors import BearerError, PartnerSystemError
 from launch.keys import KeyRing, create_key_file
 from launch.resource_server import PartnerTokens
-from launch.store import metadata
+from launch.tables import metadata
 
 Json = dict[str, Any]
 SCOPE = "system/Patient.c system/Consent.c system/ServiceRequest.c system/Task.c"

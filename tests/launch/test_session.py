@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from launch.store import (
+from launch.tables import (
     launch_attempt,
     launch_jti,
     launch_launch,

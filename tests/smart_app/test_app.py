@@ -14,7 +14,7 @@ from flask import request
 
 from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
-from launch.store import launch_token
+from launch.tables import launch_token
 from smart_app import app as app_module
 from smart_app import demo, foundation, guards, surface, worker_app
 from smart_app.gateways.engine import make_engine

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from launch import token_endpoint
 from launch.context import LaunchEvent
-from launch.store import metadata
+from launch.tables import metadata
 from launch.token_endpoint import PartnerClient, register_client
 
 TENANT = "hc1"

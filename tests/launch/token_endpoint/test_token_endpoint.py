@@ -32,7 +32,7 @@ from partner_side import (
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from launch.store import launch_token
+from launch.tables import launch_token
 
 # --- assertion -------------------------------------------------------------------------------------------------------
 

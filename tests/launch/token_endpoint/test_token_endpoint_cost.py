@@ -26,7 +26,7 @@ from partner_side import (
 from sqlalchemy import event
 
 from launch import client_authentication
-from launch.store import launch_jti, launch_token
+from launch.tables import launch_jti, launch_token
 
 
 @pytest.mark.rule("R18")

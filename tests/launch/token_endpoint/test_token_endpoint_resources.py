@@ -21,7 +21,7 @@ from sqlalchemy import Engine, update
 from werkzeug.test import TestResponse
 
 from launch.keys import create_key_file
-from launch.store import launch_token
+from launch.tables import launch_token
 from launch.token_endpoint import PartnerClient, register_client
 from smart_app import demo
 from smart_app.app import create_app, migrate, seed_demo_partners

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import launch.launch_watch  # noqa: F401 - its tables join the list
-from launch.store import metadata as launch_metadata
+from launch.tables import metadata as launch_metadata
 from smart_app.gateways.engine import make_engine
 from smart_app.gateways.migrations_runner import migrate, schema_is_current
 from smart_app.gateways.tables import metadata
