@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))  # plain modules that
 
 from databases import PostgresServer, find_program
 from demo_arguments import demo_arguments
+from missing import skip_or_fail
 
 from smart_app.demo import Place, Ports
 
@@ -56,13 +57,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--inputs", metavar="N", type=int, help="so many new inputs for the fuzz (make fuzz)")
     parser.addoption("--chromium", metavar="FILE", help="browser for tests/browser (default: chromium on PATH)")
-
-
-def skip_or_fail(words: str) -> None:
-    """A tool that is missing skips a test at a desk and fails it in CI, where nothing may be skipped silently."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(words)
-    pytest.skip(words)
 
 
 @pytest.fixture(scope="session")
