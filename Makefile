@@ -9,6 +9,8 @@ CODE := $(PACKAGES) tests examples bench
 # The gate against engines that share no code with it: pyrofile-validator, fhirpathpy, npm fhirpath.
 SECOND_OPINIONS := $(wildcard tests/fhir_profiles/validation/test_second_opinions*.py \
   tests/fhir_profiles/validation/test_invariants_agree.py)
+# A file's tests stay together, as its fixtures do; four browsers at once are enough for any machine.
+ON_EVERY_CORE := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo demo-reset test check fuzz guide bench bench-inbound lock clean
@@ -67,15 +69,15 @@ guide: install-dev node_modules/.package-lock.json ## compile the implementation
 	@$(BIN)/python -m fhir_profiles.validation
 	@$(BIN)/python fhir_profiles/ig/build.py --pack build/warm-referral.fhir.tgz
 
-test: install-dev ## all tests; ARGS="-k release -x" narrows them
-	@$(BIN)/pytest $(ARGS)
+test: install-dev ## all tests; ARGS="-k release -x" narrows them, ARGS="-n 0" takes one after the other
+	@$(BIN)/pytest $(ON_EVERY_CORE) $(ARGS)
 
 check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## style, types, import directions, docs, rules, locks, the guide
 	@$(BIN)/ruff check $(wildcard $(CODE))
 	@$(BIN)/ruff format --check $(wildcard $(CODE))
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/house tests/fhir_profiles/ig $(SECOND_OPINIONS)
+	@$(BIN)/pytest -q $(ON_EVERY_CORE) tests/house tests/fhir_profiles/ig $(SECOND_OPINIONS)
 
 fuzz: install-dev ## 200,000 new hostile bodies for the gate; INPUTS=n for another number
 	@$(BIN)/pytest -q tests/fhir_profiles/validation/test_fuzz.py -x --inputs $(or $(INPUTS),200000)
