@@ -10,14 +10,13 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
 from launch import scopes
-from launch.context import AnsweredContext, LaunchContext, LaunchEvent, parse, parse_fhir_user
+from launch.context import AnsweredContext, LaunchContext, LaunchEvent, LaunchEvents, parse, parse_fhir_user
 from launch.discovery import Discovery, SmartConfiguration
 from launch.errors import (
     AuthorizationRefusedError,
@@ -64,7 +63,7 @@ class Authorization:
         judge: IdTokenJudge,
         store: LaunchStore,
         sessions: ServerSideSessionInterface,
-        on_event: Callable[[LaunchEvent], None],
+        events: LaunchEvents,
     ) -> None:
         self._registrations = registrations
         self._discovery = discovery
@@ -72,7 +71,7 @@ class Authorization:
         self._judge = judge
         self._store = store
         self._sessions = sessions
-        self._on_event = on_event
+        self._events = events
 
     def asked(self, args: MultiDict[str, str]) -> tuple[Registration, str, str]:
         """The registration, ``iss`` and ``launch`` of a query of ``/launch``. Raises a ``LaunchError``."""
@@ -105,8 +104,9 @@ class Authorization:
             "nonce": nonce,
             "verifier": verifier,
         }
-        self._sessions.keep_pending(state, pending)
-        self._on_event(LaunchEvent("launch-begun", registration_id=registration.id))
+        begun = LaunchEvent("launch-begun", registration_id=registration.id)
+        self._sessions.keep_pending(state, pending, lambda ours: self._events.record(begun, ours))
+        self._events.tell(begun)
         return self._token_client.authorization_request(
             registration,
             configuration,
@@ -142,21 +142,13 @@ class Authorization:
         )
         try:
             context = self._context(registration, pending, answer)
-            self._sessions.keep_launch(context, answer.tokens.to_json())
+            completed = _completed(context, registration)
+            kept = answer.tokens.to_json()
+            self._sessions.keep_launch(context, kept, lambda ours: self._events.record(completed, ours))
         except LaunchError:
             self._token_client.revoke(registration, answer.tokens)
             raise
-        self._on_event(
-            LaunchEvent(
-                "launch-completed",
-                launch_id=context.launch_id,
-                registration_id=registration.id,
-                user_reference=context.fhir_user,
-                scopes=context.granted_scopes,
-                tenant=context.tenant,
-                reason=" ".join(one.code for one in missing(context, registration)),
-            )
-        )
+        self._events.tell(completed)
         return context
 
     def _context(self, registration: Registration, pending: dict[str, Any], answer: TokenAnswer) -> LaunchContext:
@@ -196,6 +188,18 @@ class Authorization:
             return parse_fhir_user(claims.get("fhirUser"), registration.issuer)
         except ValueError:
             raise IdentityError("fhir-user") from None
+
+
+def _completed(context: LaunchContext, registration: Registration) -> LaunchEvent:
+    return LaunchEvent(
+        "launch-completed",
+        launch_id=context.launch_id,
+        registration_id=registration.id,
+        user_reference=context.fhir_user,
+        scopes=context.granted_scopes,
+        tenant=context.tenant,
+        reason=" ".join(one.code for one in missing(context, registration)),
+    )
 
 
 def missing(context: LaunchContext, registration: Registration) -> tuple[Shortfall, ...]:

@@ -6,10 +6,13 @@ Source: https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})")
@@ -188,3 +191,17 @@ class LaunchEvent:
     jti_hash: str | None = None
     address: str | None = None
     tenant: str | None = None
+
+
+@dataclass(frozen=True)
+class LaunchEvents:
+    """Where events go. ``record(event, transaction)`` writes the audit row, in the caller's transaction where there is
+    one; ``tell(event)`` hears of it once it is written."""
+
+    record: Callable[[LaunchEvent, Connection | None], None]
+    tell: Callable[[LaunchEvent], None]
+
+    def __call__(self, event: LaunchEvent) -> None:
+        """An event that stands alone: its row has a commit of its own."""
+        self.record(event, None)
+        self.tell(event)

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from launch import token_endpoint
 from launch.authorization import Authorization
 from launch.client_authentication import JwksCache
-from launch.context import LaunchContext, LaunchEvent
+from launch.context import LaunchContext, LaunchEvent, LaunchEvents
 from launch.discovery import Discovery
 from launch.ehr_line import EhrLines
 from launch.ehr_style import EhrStyles
@@ -109,7 +109,7 @@ def install(
     engine: Engine,
     cipher: Cipher,
     tenant_id: str,
-    on_event: Callable[[LaunchEvent], None],
+    on_event: LaunchEvents,
     is_partner_open: Callable[[str], bool],
     keys: KeyRing,
     show_form: Callable[[AuthorizationRequest], AnyResponse] | None = None,
@@ -121,8 +121,9 @@ def install(
 ) -> Launch:
     """Add both directions of the way in to ``app`` and become its session interface.
 
-    ``on_event`` gets codes and opaque ids only. ``is_partner_open(client_id)`` says whether a partner's agreement is
-    current. ``show_form`` renders the page that posts an authorization request; without it the browser goes by address.
+    ``on_event`` gets codes and opaque ids only; a launch and its row in the audit stand or fall together.
+    ``is_partner_open(client_id)`` says whether a partner's agreement is current. ``show_form`` renders the page that
+    posts an authorization request; without it the browser goes by address.
     ``exchanges_at_once``: how many sign-ins may wait for an EHR at the same time; fewer than the server has threads.
     ``on_sign_in(session)`` may put into a browser's session what its pages need, so that it is kept with the launch.
     ``partner_calls_per_second``: from one network, at the partner API. The tables must exist already.
@@ -148,7 +149,7 @@ def install(
         judge=IdTokenJudge(discovery, jwks),
         store=store,
         sessions=sessions,
-        on_event=on_event,
+        events=on_event,
     )
     app.register_blueprint(_blueprint(authorization, keys, on_event, show_form, sessions, exchanges_at_once))
     token_endpoint.install(

@@ -24,7 +24,7 @@ from werkzeug.datastructures import CallbackDict
 
 from launch.context import LaunchContext
 from launch.errors import LaunchNotFoundError, StateError
-from launch.store import LaunchRow, LaunchStore
+from launch.store import Beside, LaunchRow, LaunchStore, nothing_more
 
 COOKIE_NAME = "__Host-cc"
 IDLE_SECONDS = 4 * 60  # a page empties itself after 3 minutes; this ends what a closed tab left open (R28)
@@ -139,15 +139,18 @@ class ServerSideSessionInterface(SessionInterface):
         session_id = _browser().session_id
         return session_id if session_id is not None and self._store.launches_of(session_id) else None
 
-    def keep_pending(self, state: str, content: dict[str, Any]) -> None:
-        """Keep what the callback of this browser needs, with a new session if it has none yet."""
+    def keep_pending(self, state: str, content: dict[str, Any], also: Beside = nothing_more) -> None:
+        """Keep what the callback of this browser needs, with a new session if it has none yet. ``also`` writes in the
+        same transaction."""
         browser, now = _browser(), _now()
         is_new = browser.session_id is None
         if browser.session_id is None:
             browser.session_id, browser.new_cookie = str(uuid.uuid4()), _new_cookie()
         cookie = browser.new_cookie if is_new else None
         until = now + PENDING_SECONDS
-        self._store.add_pending(state, browser.session_id, content, now=now, expires_at=until, new_cookie=cookie)
+        self._store.add_pending(
+            state, browser.session_id, content, now=now, expires_at=until, new_cookie=cookie, also=also
+        )
 
     def session_id_to_begin(self) -> str:
         """The id of this browser's session; a new one if it has none yet."""
@@ -160,8 +163,9 @@ class ServerSideSessionInterface(SessionInterface):
             raise StateError("no-cookie")
         return session_id
 
-    def keep_launch(self, context: LaunchContext, tokens: dict[str, Any]) -> None:
-        """Bind a finished launch to this browser session and rotate its cookie; this person's other launches stay."""
+    def keep_launch(self, context: LaunchContext, tokens: dict[str, Any], also: Beside = nothing_more) -> None:
+        """Bind a finished launch to this browser session and rotate its cookie; this person's other launches stay.
+        ``also`` writes in the same transaction."""
         browser, now = _browser(), _now()
         row = LaunchRow(
             launch_id=context.launch_id,
@@ -176,7 +180,10 @@ class ServerSideSessionInterface(SessionInterface):
         self._on_sign_in(browser)
         data = dict(browser) if browser.modified else None
         browser.new_cookie = _new_cookie()
-        if not self._store.add_launch(row, new_cookie=browser.new_cookie, session_expires_at=row.expires_at, data=data):
+        until = row.expires_at
+        if not self._store.add_launch(
+            row, new_cookie=browser.new_cookie, session_expires_at=until, data=data, also=also
+        ):
             browser.new_cookie = None
             raise StateError("session-gone")
         browser.modified = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,6 +58,13 @@ class LaunchRow:
     refresh_lease_until: int
     last_seen_at: int
     expires_at: int
+
+
+Beside = Callable[[Connection], None]  # writes beside ours, in our transaction: both stand or neither
+
+
+def nothing_more(connection: Connection) -> None:
+    """Nothing beside."""
 
 
 def digest(secret: str) -> str:
@@ -142,9 +150,10 @@ class LaunchStore:
         now: int,
         expires_at: int,
         new_cookie: str | None = None,
+        also: Beside = nothing_more,
     ) -> None:
         """Keep what the callback needs, under the hash of ``state``. Now and then clears away what has expired.
-        ``new_cookie``: the session is new, and begins with it."""
+        ``new_cookie``: the session is new, and begins with it. ``also`` writes in the same transaction."""
         state_hash = digest(state)
         sealed = self._seal("pending", state_hash, content)
         values = {"state_hash": state_hash, "session_id": session_id, "sealed": sealed, "expires_at": expires_at}
@@ -155,6 +164,7 @@ class LaunchStore:
             else:
                 self._insert_session(connection, session_id, new_cookie, now, expires_at)
             self._insert(connection, launch_pending, **values)
+            also(connection)
 
     def take_pending(self, state: str, session_id: str, *, now: int) -> dict[str, Any] | None:
         """What was kept under ``state`` for this browser session, once: the row is gone afterwards."""
@@ -169,10 +179,16 @@ class LaunchStore:
     # --- finished launches
 
     def add_launch(
-        self, row: LaunchRow, *, new_cookie: str, session_expires_at: int, data: dict[str, Any] | None = None
+        self,
+        row: LaunchRow,
+        *,
+        new_cookie: str,
+        session_expires_at: int,
+        data: dict[str, Any] | None = None,
+        also: Beside = nothing_more,
     ) -> bool:
         """Keep a finished launch and rotate the cookie of its session, in one transaction. False: no such session.
-        ``data``: what Flask keeps in the session from now on."""
+        ``data``: what Flask keeps in the session from now on. ``also`` writes in the same transaction."""
         kept = {} if data is None else {"sealed": self._seal("session", row.session_id, data)}
         with self._engine.begin() as connection:
             rotated = self._update(
@@ -197,6 +213,7 @@ class LaunchStore:
                     last_seen_at=row.last_seen_at,
                     expires_at=row.expires_at,
                 )
+                also(connection)
         return rotated == 1
 
     def launch(self, launch_id: str, *, now: int, idle_seconds: int, session_id: str | None = None) -> LaunchRow | None:

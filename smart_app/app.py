@@ -4,17 +4,18 @@ worker is put together in ``worker_app``, on the same ``foundation``."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, has_request_context, request
 
 from fhir_profiles import r4, validation
 from launch import routes as launch_routes
+from launch.context import LaunchEvents
 from launch.launch_watch import LaunchWatcher, LaunchWatches
 from smart_app import api, guards, pages, surface
 from smart_app.foundation import Foundation, lay_foundation, now, site_of
@@ -31,9 +32,6 @@ from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services
 from smart_app.settings import Settings
 from smart_app.settings.words import remedy
-
-if TYPE_CHECKING:
-    from launch.context import LaunchEvent
 
 THREADS = 32  # they mostly wait: for an EHR, or for the database's one writer
 ON_SHEETS = ("public_base_url", "ehr.test_patients")  # what a registration sheet may miss beside [listing]
@@ -61,7 +59,10 @@ def create_app(
         engine=base.engine,
         cipher=base.cipher,
         tenant_id=settings.tenant_id,
-        on_event=_told_to(base, watcher),
+        on_event=LaunchEvents(
+            record=lambda event, transaction: base.door.audit_launch_event(event, now(), transaction),
+            tell=watcher.note,
+        ),
         is_partner_open=lambda client_id: _is_client_open(base, client_id),
         keys=launch_routes.load_keys(settings.registrations),
         show_form=to_the_ehr.show,
@@ -99,16 +100,6 @@ def create_app(
     validation.load()
     next_open_day(settings.calendar, now())
     return app
-
-
-def _told_to(base: Foundation, watcher: LaunchWatcher) -> Callable[[LaunchEvent], None]:
-    """Every launch event into the audit, and to whoever watches the next launch of one EHR (``doctor --watch``)."""
-
-    def tell(event: LaunchEvent) -> None:
-        base.door.audit_launch_event(event, now())
-        watcher.note(event)
-
-    return tell
 
 
 def doctor_facts(settings: Settings) -> dict[str, Any]:

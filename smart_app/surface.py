@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import secrets
 import threading
@@ -56,8 +57,16 @@ def finish(app: Flask, settings: Settings, *, policy: Callable[[], str], sweep: 
         app.wsgi_app = BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
 
 
+def keep_for_good() -> None:
+    """What was made at start lives as long as the process: the garbage collector need not walk through it again, which
+    is a twentieth of what a launch computes."""
+    gc.collect()
+    gc.freeze()
+
+
 def swept(app: Flask) -> Flask:
     """``app``, whose sweep a thread of its own does every half minute."""
+    keep_for_good()
 
     def sweep() -> None:
         while True:

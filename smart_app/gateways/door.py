@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -250,8 +250,9 @@ class VaultDoor:
         with self._engine.begin() as connection:
             self._log.append(connection, rows, now)
 
-    def audit_launch_event(self, event: LaunchEvent, now: datetime) -> None:
-        """One row for a launch or token event: its code and opaque ids."""
+    def audit_launch_event(self, event: LaunchEvent, now: datetime, transaction: Connection | None = None) -> None:
+        """One row for a launch or token event: its code and opaque ids. In the caller's ``transaction``, if it has one:
+        then what the row tells of stands with it or not at all."""
         row = {
             "at": now.isoformat(),
             "crossing": str(uuid.uuid4()),
@@ -267,7 +268,7 @@ class VaultDoor:
             "address": event.address,
             "tenant": event.tenant,
         }
-        with self._engine.begin() as connection:
+        with nullcontext(transaction) if transaction is not None else self._engine.begin() as connection:
             self._log.append(connection, [row], now)
 
     def _append_intended(self, connection: Connection, crossings: Sequence[Crossing], now: datetime) -> None:

@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 sys.path.insert(0, str(Path(__file__).parent))  # the plain modules beside the tests
 
 from ehr_double import CLIENT_ID, WIDE_SCOPE, EhrDouble, ehr_app
+from launch_events import noted_in
 
 from launch import routes
 from launch import session as launch_session
@@ -216,7 +217,7 @@ def make_launch_app(
             engine=launch_engine,
             cipher=cipher,
             tenant_id="hc1",
-            on_event=events.append,
+            on_event=noted_in(events),
             is_partner_open=lambda client_id: True,
             keys=keys,
             **options,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from flask import Response, jsonify, redirect
 from launch.errors import EhrError, EhrOutcomeUnknownError
 from launch.fhir_client import FhirConnection
 from launch.pinned_session import PinnedSession, require_inside
+from launch.transport import AddressRules
 
 BASE = "https://ehr.example/fhir"
 NEW = {"resourceType": "Observation", "status": "final"}
@@ -317,3 +320,36 @@ def test_granted_scopes_can_be_asked(connection: FhirConnection) -> None:
     assert connection.is_granted("Patient", "r")
     assert connection.is_granted("Observation", "c")
     assert not connection.is_granted("ServiceRequest", "c")
+
+
+# --- connections -----------------------------------------------------------------------------------------------------
+
+
+class KeepsOpen(BaseHTTPRequestHandler):
+    """A FHIR server that keeps connections open and tells from which of them a request came."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = json.dumps({"from": self.client_address[1]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+def test_reads_of_one_page_take_one_connection() -> None:
+    """The first page reads the visit and the patient one after the other: one handshake with the EHR, not two.
+
+    Break: leave the body unread in ``BoundedSession.send``.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), KeepsOpen)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/fhir"
+    with PinnedSession(base, lambda: "token", rules=AddressRules(allows_loopback=True)) as session:
+        seen = {session.get(f"{base}/{reference}").json()["from"] for reference in ("Encounter/1", "Patient/1")}
+    server.shutdown()
+    server.server_close()
+    assert len(seen) == 1

@@ -16,6 +16,7 @@ import requests
 import responses
 from flask import Flask, jsonify
 from hostile_urls import ALL, BESIDE, ELSEWHERE, GENUINE, MISSPELT, REBINDING
+from launch_events import noted_in
 from sqlalchemy import Engine, func, select
 
 from launch import routes
@@ -131,7 +132,7 @@ def test_an_issuer_that_is_not_registered_byte_for_byte_opens_nothing(
         engine=launch_engine,
         cipher=cipher,
         tenant_id="hc1",
-        on_event=events.append,
+        on_event=noted_in(events),
         is_partner_open=lambda client_id: True,
         keys=keys,
     )

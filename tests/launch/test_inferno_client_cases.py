@@ -22,6 +22,7 @@ import requests
 from flask import Flask, jsonify
 from joserfc import jws, jwt
 from joserfc.jwk import JWKRegistry
+from launch_events import noted_in
 from sqlalchemy import create_engine
 from werkzeug.serving import make_server
 from wire_recorder import Heard, Recorder
@@ -125,7 +126,7 @@ def played(
         launched = routes.install(
             app,
             parse(_configuration(key_file, addresses, registration)),
-            engine=engine, cipher=_Unsealed(), tenant_id="hc1", on_event=events.append,
+            engine=engine, cipher=_Unsealed(), tenant_id="hc1", on_event=noted_in(events),
             is_partner_open=lambda _: False, keys=keys,
             show_form=lambda wanted: jsonify(action=wanted.endpoint, members=dict(wanted.members)),
         )  # fmt: skip

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import requests
 from flask import Flask, Response, jsonify
+from launch_events import noted_in
 from sqlalchemy import Engine
 from werkzeug.serving import make_server
 
@@ -103,7 +104,7 @@ def clinic(
     )  # fmt: skip
     app, events = Flask("clinic"), []
     launch = routes.install(
-        app, registrations, engine=launch_engine, cipher=cipher, tenant_id="hc1", on_event=events.append,
+        app, registrations, engine=launch_engine, cipher=cipher, tenant_id="hc1", on_event=noted_in(events),
         is_partner_open=lambda _: False, keys=keys,
     )  # fmt: skip
     _add_pages(app)

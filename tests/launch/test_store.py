@@ -95,3 +95,25 @@ def test_no_note_is_written_for_a_launch_that_is_over(each_engine: Any, cipher: 
     with pytest.raises(IntegrityError):
         store.put_note("l1", "answer", 1)
     assert store.note("l1", "answer") is None
+
+
+def test_a_launch_and_what_is_written_beside_it_stand_or_fall_together(each_engine: Any, cipher: Any) -> None:
+    """No launch without its row in the audit: where that cannot be written nothing of the launch is kept.
+
+    Break: call ``also`` after the ``with`` block of ``add_launch`` or ``add_pending``.
+    """
+
+    store = LaunchStore(each_engine, cipher, "hc1")
+
+    def no_audit(_: object) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.add_pending("state", "s", {}, now=NOW, expires_at=NOW + 60, new_cookie="c", also=no_audit)
+    assert store.session_of("c", now=NOW, idle_seconds=60) is None
+    store.create_session("s", "first", now=NOW, expires_at=NOW + 600)
+    row = LaunchRow("l", "s", {}, {}, 1, 0, NOW, NOW + 600)
+    with pytest.raises(OSError, match="disk full"):
+        store.add_launch(row, new_cookie="next", session_expires_at=NOW + 600, also=no_audit)
+    assert store.launch("l", now=NOW, idle_seconds=60) is None
+    assert store.session_of("first", now=NOW, idle_seconds=60) is not None

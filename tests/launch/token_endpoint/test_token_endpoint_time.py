@@ -43,6 +43,7 @@ from launch.client_authentication import AssertionRefusedError, SmartAssertion
 ROUNDS = 170  # of each kind; with two of them equal, more than a thousand refusals
 CALLS_APART = 0.05  # of all calls of a refusal: what words and look-ups in memory make
 TIME_APART = 0.05  # of the usual time
+MEASURED_AGAIN = 3  # times, at most
 TOLD_APART = 0.65  # how often the slower of two is the one that was thought to be; 0.5 is a coin
 
 USED: dict[str, str] = {}  # of this test, by algorithm: an assertion lives five minutes, and a whole run is longer
@@ -202,9 +203,14 @@ def test_rule_R18_refusals_take_the_same_time(made: Station) -> None:
 
     Break: in ``SmartAssertion.__call__`` leave out ``self._spend_nothing()``.
     """
-    took = thread_times(made, {kind: KINDS[kind] for kind in BY_THE_CLOCK}, ROUNDS)
-    assert sum(map(len, took.values())) >= 1000
-    assert told_apart(took) == {}
+    seen = []
+    for _ in range(MEASURED_AGAIN):  # what a busy machine makes is gone the next time, what the code makes is not
+        took = thread_times(made, {kind: KINDS[kind] for kind in BY_THE_CLOCK}, ROUNDS)
+        assert sum(map(len, took.values())) >= 1000
+        seen.append(told_apart(took))
+        if not seen[-1]:
+            return
+    assert not set.intersection(*map(set, seen)), seen
 
 
 # --- the measure is measured -----------------------------------------------------------------------------------------
@@ -255,8 +261,9 @@ def test_rule_R18_a_shortcut_would_be_seen(tmp_path: Path, monkeypatch: pytest.M
     station = next(genuine)
     try:
         if by_clock:
-            took = thread_times(station, {name: KINDS[name] for name in ("bad signature", *by_clock)}, 60)
-            assert set(told_apart(took)) == by_clock
+            kinds = {name: KINDS[name] for name in ("bad signature", *by_clock)}
+            seen = (set(told_apart(thread_times(station, kinds, 60))) for _ in range(MEASURED_AGAIN))
+            assert by_clock in seen
         assert set(unlike(Work(station, monkeypatch))) >= by_count
     finally:
         station.engine.dispose()
