@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 # Years are held to 1900-2199: nothing here is older, and conversions to UTC cannot overflow.
 _DATE = r"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
@@ -53,6 +54,7 @@ def is_clock_time(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=2048)  # the days of a list's releases are the same few
 def first_moment(text: str) -> datetime:
     """The first instant that a FHIR date or dateTime means; a bare date is read in UTC. ValueError if malformed."""
     if _DATE_TIME.fullmatch(text) is None:

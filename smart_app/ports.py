@@ -75,6 +75,10 @@ class Case:
     opened_at: datetime | None = None
 
 
+# case id -> resource type -> current versions, oldest first. Each case and type that was asked for is there.
+ItemsByCase = dict[str, dict[str, list[Stored]]]
+
+
 @dataclass(frozen=True)
 class Receipt:
     """What an inbound identifier led to before. ``is_same_body`` compares the whole body by digest."""
@@ -149,9 +153,12 @@ class UnitOfWork(Protocol):
     def in_case(self, case_id: str, resource_type: str) -> list[Stored]:
         """Current versions of one type in one case, oldest first; denied ones are left out."""
 
-    def in_cases_of(self, partner_id: str, resource_types: Collection[str]) -> list[Stored]:
-        """Current versions of these types in all cases with one program, by case and oldest first; denied ones are
-        left out. One audit row names all entities."""
+    def in_cases(self, cases: Sequence[Case], resource_types: Collection[str]) -> ItemsByCase:
+        """The same for several types in several cases that were found before, in one look and one audit row: a list of
+        fifty takes as many statements as a list of one."""
+
+    def in_cases_of(self, partner_id: str, resource_types: Collection[str]) -> ItemsByCase:
+        """The same in all cases with one program."""
 
     def read_since(self, shown: Mapping[str, tuple[str, str]]) -> dict[str, datetime]:
         """``shown``: reference -> (case id, ETag) of what this requester reads now. Gives since when it reads exactly

@@ -84,17 +84,19 @@ class Judge:
     def look(self, reference: str, *, for_update: bool = False) -> Verdict | None:
         """The verdict on one item, None when it is absent; the same statements either way."""
         match = REFERENCE.fullmatch(reference)
-        head = self._vault.head((match[1], match[2]) if match else ("", ""), for_update=for_update)
-        scene = self.scene_of([self._vault.case(head.case_id if head else "")])
-        return self.judge(head, scene) if head else None
+        found = self._vault.look((match[1], match[2]) if match else ("", ""), for_update=for_update)
+        scene = self.scene_of([] if found is None else [found[1]])
+        return None if found is None else self.judge(found[0], scene)
 
     def scene_of(self, rows: Sequence[CaseRow | None]) -> Scene:
         """Heads and releases of these cases; absent ones are left out."""
         cases = {row.case_id: row for row in rows if row is not None}
         scene = Scene(cases, {case_id: [] for case_id in cases})
-        for head in self._vault.heads(list(cases)):
+        scene.sealed = {case_id: [] for case_id in cases}
+        for head, consent in self._vault.in_cases(list(cases)):
             scene.heads[head.case_id].append(head)
-        scene.sealed = self._vault.sealed_consents(list(cases))
+            if consent is not None:
+                scene.sealed[head.case_id].append((head, consent))
         return scene
 
     def case(self, case_id: str) -> Scene:

@@ -25,6 +25,7 @@ from smart_app.gateways import links
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.consent_register import ConsentRegister, recipients_of
 from smart_app.gateways.facts import UnitFacts
+from smart_app.gateways.journal import Append, Journal
 from smart_app.gateways.judge import (
     INCIDENT,
     PROGRAM_IN_OUR_CASE,
@@ -38,33 +39,7 @@ from smart_app.gateways.outbox import UnitOutbox
 from smart_app.gateways.vault import CaseRow, Content, Head, TamperedError, Vault, as_bytes, label_text, labels_in
 from smart_app.policy import redaction
 from smart_app.policy.access import Requester, Result, Role
-from smart_app.ports import Case, CaseKind, PatientKey, Payload, Receipt, Stored
-
-Append = Callable[[Connection, Sequence[Mapping[str, Any]]], None]
-
-
-class Journal:
-    """The audit rows of one unit. ``is_kept`` rows are written even when the unit is undone: denials, refusals and
-    reads happened, a store that was rolled back did not."""
-
-    def __init__(self, connection: Connection, append: Append, common: Mapping[str, Any]) -> None:
-        self._connection = connection
-        self._append = append
-        self._common = common
-        self._waiting: list[Mapping[str, Any]] = []
-        self.kept: list[Mapping[str, Any]] = []
-
-    def note(self, action: str, *, is_kept: bool, **content: Any) -> None:
-        """One row for one crossing of the vault."""
-        row = {**self._common, "crossing": str(uuid.uuid4()), "phase": "vault", "action": action, **content}
-        self._waiting.append(row)
-        if is_kept:
-            self.kept.append(row)
-
-    def flush(self) -> None:
-        """Into the chain now: nothing is opened before its row stands."""
-        self._append(self._connection, self._waiting)
-        self._waiting = []
+from smart_app.ports import Case, CaseKind, ItemsByCase, PatientKey, Payload, Receipt, Stored
 
 
 class Unit:
@@ -94,6 +69,7 @@ class Unit:
         self.incidents: list[str] = []
         self._opened_here: dict[str, Scene] = {}  # what this transaction made, nobody else can have changed
         self._scenes: dict[str, CaseRow] = {}  # cases that were listed
+        self._found: dict[str, list[Verdict]] = {}  # by case, until something is written here
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
         self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
@@ -171,6 +147,7 @@ class Unit:
         if not may:
             raise NothingToShowError(rule=_rule_of(verdicts))
         self._vault.close_case(case_id)
+        self._found.clear()
 
     def find_cases(
         self,
@@ -182,8 +159,12 @@ class Unit:
     ) -> list[Case]:
         """Cases of which the requester may see something; those that need a person first, then by day."""
         rows = self._vault.cases(kind, patient=patient, partner_id=partner_id, is_open=is_open)
-        verdicts = self._judge.verdicts(self._judge.scene_of(rows))
+        scene = self._judge.scene_of(rows)
+        verdicts = self._judge.verdicts(scene)
         self._note_list("find", verdicts)
+        self._found = {}
+        for verdict in verdicts:
+            self._found.setdefault(verdict.case.case_id, []).append(verdict)
         seen = {verdict.case.case_id: verdict.case for verdict in verdicts if verdict.is_shown}
         found = []
         for case in seen.values():
@@ -240,6 +221,7 @@ class Unit:
         )
         rows = [(verdict.head, content) for verdict, _, content in new]
         self._vault.insert(rows, scene.cases[case_id], self._now)
+        self._found.clear()
         return [self._shown(verdict, Content(made, None), verdict.head) for verdict, made, _ in new]
 
     def amend(self, reference: str, change: Callable[[Payload], Payload], *, if_match: str | None = None) -> Stored:
@@ -257,6 +239,7 @@ class Unit:
         self._labelled(changed, *self._checked(changed))
         self.journal.note("amend", is_kept=False, case=verdict.case.case_id, entities=[verdict.as_entity()])
         new = self._vault.supersede(verdict.head, changed, verdict.case, self._now)
+        self._found.clear()
         return self._shown(verdict, Content(changed, content.ehr_reference), new)
 
     def read(self, reference: str) -> Stored:
@@ -269,11 +252,20 @@ class Unit:
 
     def in_case(self, case_id: str, resource_type: str) -> list[Stored]:
         """Current versions of one type in one case; denied ones are left out."""
-        return self._listed(self._judge.case(case_id), (resource_type,))
+        scene = self._judge.case(case_id)
+        return self._listed(scene.cases, self._judge.verdicts(scene), (resource_type,))
 
-    def in_cases_of(self, partner_id: str, resource_types: Collection[str]) -> list[Stored]:
-        """The same in all cases with one program, in one look and one row."""
-        return self._listed(self._judge.scene_of(self._vault.cases_of(partner_id)), resource_types)
+    def in_cases(self, cases: Sequence[Case], resource_types: Collection[str]) -> ItemsByCase:
+        """The same for several types and cases, in one look and one row. What was just found is not decided twice."""
+        ids = [case.case_id for case in cases]
+        if not self._found.keys() >= set(ids):
+            return self._by_case([self._vault.case(one) for one in ids], resource_types)
+        verdicts = [verdict for one in ids for verdict in self._found[one]]
+        return self._grouped({one.case.case_id: one.case for one in verdicts}, verdicts, resource_types)
+
+    def in_cases_of(self, partner_id: str, resource_types: Collection[str]) -> ItemsByCase:
+        """The same in all cases with one program."""
+        return self._by_case(self._vault.cases_of(partner_id), resource_types)
 
     def read_since(self, shown: Mapping[str, tuple[str, str]]) -> dict[str, datetime]:
         """Since when the requester reads exactly this. Opens no content: what is noted is an ETag and a time."""
@@ -291,13 +283,27 @@ class Unit:
         self._vault.note_views(new, self._now)
         return since
 
-    def _listed(self, scene: Scene, resource_types: Collection[str]) -> list[Stored]:
-        """What of these types in the scene the requester may see; one row names all that was looked at."""
-        self._scenes.update(scene.cases)
-        verdicts = [one for one in self._judge.verdicts(scene) if one.head.resource_type in resource_types]
-        self._note_list("list", verdicts)
-        shown = [verdict for verdict in verdicts if verdict.is_shown]
-        contents = self._vault.contents([verdict.head for verdict in shown], scene.cases)
+    def _by_case(self, rows: Sequence[CaseRow | None], resource_types: Collection[str]) -> ItemsByCase:
+        scene = self._judge.scene_of(rows)
+        return self._grouped(scene.cases, self._judge.verdicts(scene), resource_types)
+
+    def _grouped(
+        self, cases: Mapping[str, CaseRow], verdicts: Sequence[Verdict], resource_types: Collection[str]
+    ) -> ItemsByCase:
+        found: ItemsByCase = {case_id: {kind: [] for kind in resource_types} for case_id in cases}
+        for stored in self._listed(cases, verdicts, resource_types):
+            found[stored.case_id][str(stored.payload["resourceType"])].append(stored)
+        return found
+
+    def _listed(
+        self, cases: Mapping[str, CaseRow], verdicts: Sequence[Verdict], resource_types: Collection[str]
+    ) -> list[Stored]:
+        """What of these types the requester may see; one row names all that was looked at."""
+        self._scenes.update(cases)
+        wanted = [one for one in verdicts if one.head.resource_type in resource_types]
+        self._note_list("list", wanted)
+        shown = [verdict for verdict in wanted if verdict.is_shown]
+        contents = self._vault.contents([verdict.head for verdict in shown], cases)
         found = []
         for verdict in shown:
             if verdict.head.reference in contents:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, select, update
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
@@ -27,13 +27,6 @@ SHORT = {CONFIDENTIALITY: "C", ACT_CODE: "A", ACT_REASON: "R", OBSERVATION_VALUE
 SYSTEMS = {short: system for system, short in SHORT.items()}
 UNKNOWN = Label("", "")
 CHUNK = 400  # ids in one IN list
-
-# Built once: a statement's cache key is computed once, which is most of what a small insert costs.
-INSERT_CASE, INSERT_KEY, INSERT_RESOURCE = vault_case.insert(), vault_key.insert(), vault_resource.insert()
-RECEIPTS = select(vault_receipt.c.receipt_index, vault_receipt.c.task_id, vault_receipt.c.body_digest).where(
-    vault_receipt.c.tenant_id == bindparam("tenant"),
-    vault_receipt.c.receipt_index.in_(bindparam("indexes", expanding=True)),
-)
 
 Reference = tuple[str, str]  # resource type, id
 
@@ -86,6 +79,56 @@ class Content:
 
 class TamperedError(Exception):
     """A row's content does not open here or does not carry the labels of its row."""
+
+
+# Built once: a statement's cache key is computed once, which is most of what a small insert costs.
+INSERT_CASE, INSERT_KEY, INSERT_RESOURCE = vault_case.insert(), vault_key.insert(), vault_resource.insert()
+_TENANT: BindParameter[str] = bindparam("tenant")
+_OF_CASE = [(vault_key if name == "wrapped" else vault_case).c[name] for name in CaseRow.__annotations__]
+_HEAD = [vault_resource.c[name] for name in Head.__annotations__]
+_WITH_KEY = (vault_key.c.tenant_id == vault_case.c.tenant_id) & (vault_key.c.case_id == vault_case.c.case_id)
+_ITS_CASE = (vault_resource.c.tenant_id == vault_case.c.tenant_id) & (vault_resource.c.case_id == vault_case.c.case_id)
+CASES = (
+    select(*_OF_CASE).select_from(vault_case.outerjoin(vault_key, _WITH_KEY)).where(vault_case.c.tenant_id == _TENANT)
+)
+ONE_CASE = CASES.where(vault_case.c.case_id == bindparam("case"))
+CASES_OF_PARTNER = CASES.where(vault_case.c.partner_index == bindparam("partner"))
+LOOK = (
+    select(*_HEAD, *_OF_CASE)
+    .select_from(vault_resource.join(vault_case, _ITS_CASE).outerjoin(vault_key, _WITH_KEY))
+    .where(
+        vault_resource.c.tenant_id == _TENANT,
+        vault_resource.c.resource_type == bindparam("type"),
+        vault_resource.c.resource_id == bindparam("id"),
+        vault_resource.c.is_current,
+    )
+)
+LOOK_AND_LOCK = LOOK.with_for_update(of=vault_resource)
+IN_CASES = (
+    select(*_HEAD, case((vault_resource.c.resource_type == "Consent", vault_resource.c.body)))
+    .where(
+        vault_resource.c.tenant_id == _TENANT,
+        vault_resource.c.is_current,
+        vault_resource.c.case_id.in_(bindparam("cases", expanding=True)),
+    )
+    .order_by(vault_resource.c.case_id, vault_resource.c.ordinal)
+)
+BODY = select(vault_resource.c.body, vault_resource.c.ehr_copy).where(
+    vault_resource.c.tenant_id == _TENANT,
+    vault_resource.c.resource_type == bindparam("type"),
+    vault_resource.c.resource_id == bindparam("id"),
+    vault_resource.c.version == bindparam("version"),
+)
+_NAMED = (vault_resource.c.resource_type, vault_resource.c.resource_id, vault_resource.c.version)
+BODIES = select(*_NAMED, vault_resource.c.body, vault_resource.c.ehr_copy).where(
+    vault_resource.c.tenant_id == _TENANT,
+    vault_resource.c.resource_type.in_(bindparam("types", expanding=True)),
+    vault_resource.c.resource_id.in_(bindparam("ids", expanding=True)),
+)
+RECEIPTS = select(vault_receipt.c.receipt_index, vault_receipt.c.task_id, vault_receipt.c.body_digest).where(
+    vault_receipt.c.tenant_id == bindparam("tenant"),
+    vault_receipt.c.receipt_index.in_(bindparam("indexes", expanding=True)),
+)
 
 
 def label_text(labels: Iterable[Label]) -> str:
@@ -156,7 +199,7 @@ class Vault:
 
     def case(self, case_id: str) -> CaseRow | None:
         """One case."""
-        row = self._connection.execute(self._cases().where(vault_case.c.case_id == case_id)).one_or_none()
+        row = self._connection.execute(ONE_CASE, {"tenant": self._tenant_id, "case": case_id}).one_or_none()
         return None if row is None else _case_row(row)
 
     def cases(
@@ -168,57 +211,45 @@ class Vault:
         is_open: bool | None,
     ) -> list[CaseRow]:
         """Cases by what the caller asks for; nothing is decided yet."""
-        statement = self._cases().where(vault_case.c.kind == kind.value)
+        statement = CASES.where(vault_case.c.kind == kind.value)
         if patient is not None:
             statement = statement.where(vault_case.c.patient_index == self.patient_index(patient))
         if partner_id is not None:
             statement = statement.where(vault_case.c.partner_index == self.partner_index(partner_id))
         if is_open is not None:
             statement = statement.where(vault_case.c.is_open.is_(is_open))
-        return [_case_row(row) for row in self._connection.execute(statement)]
+        return [_case_row(row) for row in self._connection.execute(statement, {"tenant": self._tenant_id})]
 
     def cases_of(self, partner_id: str) -> list[CaseRow]:
         """All cases with one program, of either direction; nothing is decided yet."""
-        rows = self._connection.execute(
-            self._cases().where(vault_case.c.partner_index == self.partner_index(partner_id))
-        )
-        return [_case_row(row) for row in rows]
+        asked = {"tenant": self._tenant_id, "partner": self.partner_index(partner_id)}
+        return [_case_row(row) for row in self._connection.execute(CASES_OF_PARTNER, asked)]
 
     def details(self, case: CaseRow) -> dict[str, Any]:
         """What was sealed when the case was opened. Raises ``TamperedError``."""
         return dict(orjson.loads(self._open(case, case.details, "vault_case", case.case_id, 1)))
 
-    def _cases(self) -> Select[Any]:
-        columns = [vault_case.c[name] for name in CaseRow.__annotations__ if name != "wrapped"]
-        return (
-            select(*columns, vault_key.c.wrapped)
-            .outerjoin(
-                vault_key,
-                (vault_key.c.tenant_id == vault_case.c.tenant_id) & (vault_key.c.case_id == vault_case.c.case_id),
-            )
-            .where(vault_case.c.tenant_id == self._tenant_id)
-        )
-
     # -- resources -----------------------------------------------------------------------------------------------
 
-    def head(self, reference: Reference, *, for_update: bool = False) -> Head | None:
-        """The current version of one resource, without content. ``for_update`` locks it where rows can be locked."""
-        statement = self._heads().where(
-            vault_resource.c.resource_type == reference[0], vault_resource.c.resource_id == reference[1]
-        )
-        row = self._connection.execute(statement.with_for_update() if for_update else statement).one_or_none()
-        return None if row is None else Head(*row)
+    def look(self, reference: Reference, *, for_update: bool = False) -> tuple[Head, CaseRow] | None:
+        """The current version of one resource, without content, and its case. ``for_update`` locks the resource where
+        rows can be locked."""
+        asked = {"tenant": self._tenant_id, "type": reference[0], "id": reference[1]}
+        row = self._connection.execute(LOOK_AND_LOCK if for_update else LOOK, asked).one_or_none()
+        return None if row is None else (Head(*row[: len(_HEAD)]), _case_row(row[len(_HEAD) :]))
 
-    def heads(self, case_ids: Sequence[str], resource_type: str | None = None) -> list[Head]:
-        """Current versions in these cases, oldest first, without content. Always at least one statement."""
-        found: list[Head] = []
+    def in_cases(self, case_ids: Sequence[str]) -> list[tuple[Head, bytes | None]]:
+        """Current versions in these cases, oldest first, without content: but a Consent with its body, not opened,
+        since a decision may hang on it. Always at least one statement."""
+        found: list[tuple[Head, bytes | None]] = []
         for start in range(0, max(len(case_ids), 1), CHUNK):
-            statement = self._heads().where(vault_resource.c.case_id.in_(case_ids[start : start + CHUNK]))
-            if resource_type is not None:
-                statement = statement.where(vault_resource.c.resource_type == resource_type)
-            rows = self._connection.execute(statement.order_by(vault_resource.c.case_id, vault_resource.c.ordinal))
-            found += [Head(*row) for row in rows]
+            asked = {"tenant": self._tenant_id, "cases": list(case_ids[start : start + CHUNK])}
+            found += [(Head(*row[:-1]), row[-1]) for row in self._connection.execute(IN_CASES, asked)]
         return found
+
+    def heads(self, case_ids: Sequence[str]) -> list[Head]:
+        """The same, heads alone."""
+        return [head for head, _ in self.in_cases(case_ids)]
 
     def contents(self, heads: Sequence[Head], cases: Mapping[str, CaseRow]) -> dict[str, Content]:
         """Open these resources: reference -> content. What does not open is left out; the door asks why."""
@@ -232,40 +263,21 @@ class Vault:
 
     def _sealed(self, heads: Sequence[Head]) -> Iterator[tuple[Head, bytes, bytes | None]]:
         """Body and copy of each of these, not opened, in their order."""
-        columns = (vault_resource.c.body, vault_resource.c.ehr_copy)
         if len(heads) == 1:
-            yield (heads[0], *self._connection.execute(select(*columns).where(*self._is(heads[0]))).one())
+            (head,) = heads
+            asked = {"type": head.resource_type, "id": head.resource_id, "version": head.version}
+            yield (head, *self._connection.execute(BODY, {"tenant": self._tenant_id, **asked}).one())
             return
-        named = (vault_resource.c.resource_type, vault_resource.c.resource_id, vault_resource.c.version)
         for start in range(0, len(heads), CHUNK):
             chunk = heads[start : start + CHUNK]
-            statement = select(*named, *columns).where(
-                vault_resource.c.tenant_id == self._tenant_id,
-                vault_resource.c.resource_type.in_({head.resource_type for head in chunk}),
-                vault_resource.c.resource_id.in_([head.resource_id for head in chunk]),
-            )
-            rows = {tuple(row[:3]): row[3:] for row in self._connection.execute(statement)}
+            types, ids = list({head.resource_type for head in chunk}), [head.resource_id for head in chunk]
+            asked = {"tenant": self._tenant_id, "types": types, "ids": ids}
+            rows = {tuple(row[:3]): row[3:] for row in self._connection.execute(BODIES, asked)}
             yield from (
                 (head, *rows[head.resource_type, head.resource_id, head.version])
                 for head in chunk
                 if (head.resource_type, head.resource_id, head.version) in rows
             )
-
-    def sealed_consents(self, case_ids: Sequence[str]) -> dict[str, list[SealedRow]]:
-        """Case id -> its Consent rows, not opened, in one statement."""
-        found: dict[str, list[SealedRow]] = {case_id: [] for case_id in case_ids}
-        for start in range(0, max(len(case_ids), 1), CHUNK):
-            columns = (*(vault_resource.c[name] for name in Head.__annotations__), vault_resource.c.body)
-            statement = select(*columns).where(
-                vault_resource.c.tenant_id == self._tenant_id,
-                vault_resource.c.is_current,
-                vault_resource.c.case_id.in_(case_ids[start : start + CHUNK]),
-                vault_resource.c.resource_type == "Consent",
-            )
-            for *columns_of_head, body in self._connection.execute(statement.order_by(vault_resource.c.ordinal)):
-                head = Head(*columns_of_head)
-                found[head.case_id].append((head, body))
-        return found
 
     def opened_consents(self, case: CaseRow, rows: Iterable[SealedRow]) -> list[Payload]:
         """The payloads of these rows of one case. One that does not open, or lost its labels, is left out: a release
@@ -298,10 +310,6 @@ class Vault:
             ehr_reference.encode(), table="vault_resource.ehr_copy", row_id=head.reference, version=0
         )
         self._connection.execute(update(vault_resource).where(*self._is(head)).values(ehr_copy=sealed))
-
-    def _heads(self) -> Select[Any]:
-        columns = (vault_resource.c[name] for name in Head.__annotations__)
-        return select(*columns).where(vault_resource.c.tenant_id == self._tenant_id, vault_resource.c.is_current)
 
     def _is(self, head: Head) -> tuple[Any, ...]:
         return (
@@ -403,11 +411,11 @@ def as_bytes(payload: Payload) -> bytes:
     return orjson.dumps(payload, default=_number)
 
 
-def _case_row(row: Any) -> CaseRow:
-    values = row._asdict()
-    for name in ("patient_index", "author_index", "partner_index", "details", "wrapped"):
-        values[name] = None if values[name] is None else bytes(values[name])
-    return CaseRow(**{**values, "kind": CaseKind(values["kind"])})
+def _case_row(row: Sequence[Any]) -> CaseRow:
+    """A row of ``_OF_CASE``; drivers give bytes in types of their own."""
+    values = (bytes(one) if isinstance(one, bytes | memoryview) else one for one in row)
+    named: dict[str, Any] = dict(zip(CaseRow.__annotations__, values, strict=True))
+    return CaseRow(**{**named, "kind": CaseKind(named["kind"])})
 
 
 def _number(value: object) -> orjson.Fragment:

@@ -6,6 +6,7 @@ Before a person opens an item nothing of it is shown but that it came and when. 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -79,7 +80,9 @@ def waiting(door: Door, requester: Requester, now: datetime, *, minutes: int) ->
     """Items of this program's inbox, those that nobody opened yet first. ``minutes``: the program's promise."""
     with door.open_for(requester, now) as work:
         cases = work.find_cases(CaseKind.REFERRAL, partner_id=requester.program_id, is_open=True)
-        found = [_line(work, case, minutes) for case in cases if case.transport in IN_INBOX]
+        mine = [case for case in cases if case.transport in IN_INBOX]
+        opened = work.in_cases([case for case in mine if case.opened_at is not None], ("Patient", "Task"))
+        found = [_line(case, opened.get(case.case_id), minutes) for case in mine]
     return sorted(found, key=lambda one: (one.opened_at is not None, one.came_at or now))
 
 
@@ -124,7 +127,8 @@ def asked(door: Door, requester: Requester, now: datetime) -> list[Asked]:
     """What this program asked the clinic for, the newest first; as far as release A goes (R21)."""
     with door.open_for(requester, now) as work:
         cases = work.find_cases(CaseKind.INBOUND, partner_id=requester.program_id, is_open=True)
-        found = [_asked(work, case) for case in cases]
+        items = work.in_cases(cases, ("Appointment", "Consent", "Patient", "Task"))
+        found = [_asked(work, case, items[case.case_id]) for case in cases if items[case.case_id]["Task"]]
     return sorted(found, key=lambda one: one.came_at or now, reverse=True)
 
 
@@ -159,11 +163,12 @@ def release_b(
         raise InvalidError(_HOW_LONG, rule="R10") from None
 
 
-def _line(work: UnitOfWork, case: Case, minutes: int) -> Waiting:
+def _line(case: Case, opened: Mapping[str, Sequence[Stored]] | None, minutes: int) -> Waiting:
+    """Of an item that nobody opened yet nothing is read."""
     open_by = case.began_at + timedelta(minutes=minutes) if case.began_at else None
-    if case.opened_at is None:
+    if opened is None:
         return Waiting(case.case_id, case.began_at, open_by, None)
-    people, tasks = work.in_case(case.case_id, "Patient"), work.in_case(case.case_id, "Task")
+    people, tasks = opened["Patient"], opened["Task"]
     return Waiting(
         case.case_id,
         case.began_at,
@@ -174,11 +179,10 @@ def _line(work: UnitOfWork, case: Case, minutes: int) -> Waiting:
     )
 
 
-def _asked(work: UnitOfWork, case: Case) -> Asked:
-    task = _task(work, case.case_id)
-    people = work.in_case(case.case_id, "Patient")
-    tier = task_view.tier_of(task.payload, _releases(work, case.case_id), now=work.now, zone=work.zone)
-    visits = [one.payload for one in work.in_case(case.case_id, "Appointment")]
+def _asked(work: UnitOfWork, case: Case, found: Mapping[str, Sequence[Stored]]) -> Asked:
+    task, people = found["Task"][0], found["Patient"]
+    releases, visits = ([one.payload for one in found[kind]] for kind in ("Consent", "Appointment"))
+    tier = task_view.tier_of(task.payload, releases, now=work.now, zone=work.zone)
     named = status_back.appointment_to_name(visits)
     shown = status_back.own_request_as_sender_sees_it(task.payload, appointment_reference=named, tier=tier)
     is_told = tier in status_back.TIERS_WITH_TIME and named is not None

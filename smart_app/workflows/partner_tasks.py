@@ -31,14 +31,9 @@ class Moves:
 def search(door: Door, requester: Requester, query: TaskQuery, now: datetime) -> TaskPage:
     """One page of the Tasks that this program sent or was sent, each as a read of it would show it."""
     with door.open_for(requester, now) as work:
-        items = work.in_cases_of(requester.program_id, LISTED)
-        by_case: dict[str, dict[str, list[Stored]]] = {}
-        for item in items:
-            kinds = by_case.setdefault(item.case_id, {kind: [] for kind in LISTED})
-            kinds[str(item.payload["resourceType"])].append(item)
         shown = {
             task.reference: (task.case_id, _shown(work, task, kinds))
-            for kinds in by_case.values()
+            for kinds in work.in_cases_of(requester.program_id, LISTED).values()
             for task in kinds["Task"]
         }
         etags = {ref: (case_id, status_back.etag_of(one)) for ref, (case_id, one) in shown.items()}

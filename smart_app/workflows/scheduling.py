@@ -7,7 +7,7 @@ functions inside the door, so that a redacted view is never written back.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from smart_app.policy.placement import PlacementDecision, PlacementSettings
 from smart_app.policy.task_states import Party
 from smart_app.ports import Case, CaseKind, Door, Ehr, Payload, Stored, UnitOfWork, WriteBackResult
 
+SHOWN = ("Appointment", "Patient", "ServiceRequest", "Task")
 LONGEST_VISIT = timedelta(hours=8)
 FURTHEST_AHEAD = timedelta(days=90)
 CHART_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -89,7 +90,8 @@ def queue(door: Door, requester: Requester, now: datetime, *, places_per_day: in
     ``places_per_day`` of one day a person has to look: the day is full, and nobody is moved to a later one (R37)."""
     with door.open_for(requester, now) as work:
         cases = work.find_cases(CaseKind.INBOUND, is_open=True)
-        items = [item for case in cases for item in _items(work, case)]
+        found = work.in_cases(cases, SHOWN)
+        items = [item for case in cases for item in _items(work, case, found[case.case_id])]
     taken: dict[date | None, int] = {}
     marked = []
     for item in items:
@@ -110,12 +112,14 @@ def item_of(
         case = work.case_of(appointment_reference)
         if case is None or case.kind is not CaseKind.INBOUND or not case.is_open:
             raise NothingToShowError
-        items = [one for one in _items(work, case) if one.appointment_reference == appointment_reference]
+        found = work.in_cases([case], SHOWN)[case.case_id]
+        items = [one for one in _items(work, case, found) if one.appointment_reference == appointment_reference]
         if not items or (items[0].is_cancelled and not items[0].is_booked):
             raise NothingToShowError
         item = _with_person(items[0]) if items[0].is_cancelled else items[0]
         cases = work.find_cases(CaseKind.INBOUND, is_open=True)
-        booked = [other for one in cases for other in _booked(work, one)]
+        beside = work.in_cases(cases, ("Appointment", "Patient"))
+        booked = [other for one in cases for other in _booked(one, beside[one.case_id])]
     return item, [other for other in booked if other.appointment_reference != appointment_reference]
 
 
@@ -183,12 +187,10 @@ def decline(door: Door, requester: Requester, appointment_reference: str, reason
         work.close_case(stored.case_id)
 
 
-def _items(work: UnitOfWork, case: Case) -> list[QueueItem]:
+def _items(work: UnitOfWork, case: Case, found: Mapping[str, Sequence[Stored]]) -> list[QueueItem]:
     """What a scheduler may see of one case: one item per visit asked for. Nothing is merged."""
-    appointments = work.in_case(case.case_id, "Appointment")
-    aliases = [alias_of(one.payload) for one in work.in_case(case.case_id, "Patient")]
-    requests = [one.payload for one in work.in_case(case.case_id, "ServiceRequest")]
-    tasks = [one.payload for one in work.in_case(case.case_id, "Task")]
+    aliases = [alias_of(one.payload) for one in found["Patient"]]
+    requests, tasks = ([one.payload for one in found[kind]] for kind in ("ServiceRequest", "Task"))
     return [
         QueueItem(
             case_id=case.case_id,
@@ -203,17 +205,14 @@ def _items(work: UnitOfWork, case: Case) -> list[QueueItem]:
             end=appointment.payload.get("end"),
             is_cancelled=any(task["status"] in ("cancelled", "entered-in-error") for task in tasks),
         )
-        for appointment in appointments
+        for appointment in found["Appointment"]
         if appointment.payload["status"] in ("proposed", "booked")
     ]
 
 
-def _booked(work: UnitOfWork, case: Case) -> list[QueueItem]:
+def _booked(case: Case, found: Mapping[str, Sequence[Stored]]) -> list[QueueItem]:
     """The booked visits of one case, by name and time alone: what a scheduler needs to see two at the same time."""
-    booked = [one for one in work.in_case(case.case_id, "Appointment") if one.payload["status"] == "booked"]
-    if not booked:
-        return []
-    aliases = [alias_of(one.payload) for one in work.in_case(case.case_id, "Patient")]
+    aliases = [alias_of(one.payload) for one in found["Patient"]]
     return [
         QueueItem(
             case.case_id,
@@ -224,7 +223,8 @@ def _booked(work: UnitOfWork, case: Case) -> list[QueueItem]:
             start=appointment.payload.get("start"),
             end=appointment.payload.get("end"),
         )
-        for appointment in booked
+        for appointment in found["Appointment"]
+        if appointment.payload["status"] == "booked"
     ]
 
 
