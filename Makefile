@@ -85,10 +85,12 @@ fuzz: install-dev ## 200,000 new hostile bodies for the gate; INPUTS=n for anoth
 bench-inbound: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals taken in a second, beside the least it can cost and another server
 	@$(BIN)/python bench/inbound.py
 
-bench: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals a second in and out, cost of a launch, memory of the demo, resources validated a second
+bench: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals a second in and out, cost of a launch and of the door, the audit verified, memory, resources validated
 	@$(BIN)/python bench/inbound.py
 	@$(BIN)/python bench/drain.py
 	@$(BIN)/python bench/launch_cost.py
+	@$(BIN)/python bench/door.py
+	@$(BIN)/python bench/audit.py
 	@$(BIN)/python bench/footprint.py
 	@$(BIN)/python bench/validation.py
 

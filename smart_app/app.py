@@ -4,7 +4,7 @@ worker is put together in ``worker_app``, on the same ``foundation``."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from smart_app import api, guards, pages, surface
 from smart_app.foundation import Foundation, lay_foundation, now, site_of
 from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.audit_log import Anchor, Verification
+from smart_app.gateways.audit_reader import AuditReader
 from smart_app.gateways.demo_wire import HttpDemoWire
 from smart_app.gateways.directory import SqlDirectory
 from smart_app.gateways.ehr import EhrGateway
@@ -28,12 +29,14 @@ from smart_app.gateways.engine import empty_wal, make_engine
 from smart_app.gateways.proof_watch import ProofWatch
 from smart_app.pages import problems, to_the_ehr
 from smart_app.policy import placement
+from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services
 from smart_app.settings import Settings
 from smart_app.settings.words import remedy
 
 THREADS = 32  # they mostly wait: for an EHR, or for the database's one writer
+CONSOLE = Requester(Role.PRIVACY_OFFICER, "Device/console", Purpose.HCOMPL)
 ON_SHEETS = ("public_base_url", "ehr.test_patients")  # what a registration sheet may miss beside [listing]
 
 
@@ -82,6 +85,7 @@ def create_app(
         alerts=base.alerts,
         placement=placement.PlacementSettings(proofs),
         now=now,
+        trail=AuditReader(lambda month: audit_log.readable_entries(base.engine, base.cipher, month=month), base.door),
         demo=HttpDemoWire(settings.demo.ehr_control, settings.demo.program_control) if settings.demo else None,
         ehr_style=launched.styles.of,
         sites={e.id: site_of(settings, settings.site_for(e.id)) for e in settings.ehr if e.differs_in_site},
@@ -176,6 +180,20 @@ def migrate(settings: Settings) -> None:
 def audit_anchor(settings: Settings) -> Anchor:
     """Where the audit chain stands now: to be kept off this host, since only that shows a tail cut off later."""
     return audit_log.anchor(lay_foundation(settings).engine, settings.tenant_id)
+
+
+def audit_rows(settings: Settings, month: str | None) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Position and content of the log's rows, oldest first. The look leaves a row, as of whoever is at the console."""
+    base = lay_foundation(settings)
+    base.door.note_log_read(CONSOLE, f"log/{month or 'all'}", now())
+    rows = audit_log.readable_entries(base.engine, base.cipher, month=month)
+    return ((position, row) for position, row in rows if row)
+
+
+def partner_addresses(settings: Settings) -> dict[str, str]:
+    """Program id -> the address of its FHIR system, for those that have one."""
+    partners = lay_foundation(settings).directory.partners()
+    return {one.partner_id: one.fhir_address for one in partners if one.fhir_address}
 
 
 def parse_anchor(raw: Mapping[str, Any]) -> Anchor:

@@ -6,17 +6,16 @@ Exit codes: 0 done; 1 found something wrong (a check failed, a resource is inval
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import click
 
 from launch import cli as launch_cli_module
-from smart_app import configure, partner_commands
+from smart_app import audit_commands, configure, partner_commands
 from smart_app import demo as demo_module
 from smart_app.settings import Settings, SettingsError, examined, load
 
@@ -55,12 +54,14 @@ def cli(context: click.Context, config: Path) -> None:
     context.meta[launch_cli_module.KEYS_FILE] = lambda: _keys_file(config)
     context.obj = lambda: _settings(context).registrations
     context.meta[partner_commands.SETTINGS] = lambda: _ready_settings(context)
+    context.meta[audit_commands.SETTINGS] = lambda: _settings(context)
     context.meta[launch_cli_module.DOCTOR_SITE] = lambda: _doctor_facts(context)
 
 
 cli.add_command(launch_cli_module.launch_cli, "launch")
 configure.add_to(cli)
 cli.add_command(partner_commands.partner)
+cli.add_command(audit_commands.audit)
 
 
 @cli.command()
@@ -182,41 +183,6 @@ def invite(context: click.Context, partner_id: str, name: str) -> None:
     if made is None:
         _stop("No program has this id.")
     click.echo(f"Address: {made[0]}\nCode, by voice only: {made[1]}")
-
-
-@cli.group()
-def audit() -> None:
-    """The audit chain: nothing in it can be edited or removed unseen."""
-
-
-@audit.command()
-@click.pass_context
-def anchor(context: click.Context) -> None:
-    """Print where the chain stands now, as JSON. Keep it off this host, and give it to `audit verify` later."""
-    from smart_app.app import audit_anchor
-
-    now_at = audit_anchor(_settings(context))
-    click.echo(json.dumps({"position": now_at.position, "row_hash": now_at.row_hash.hex()}))
-
-
-@audit.command()
-@click.option("--since", type=click.File(), help="File with an anchor that `audit anchor` printed earlier.")
-@click.pass_context
-def verify(context: click.Context, since: TextIO | None) -> None:
-    """Walk the whole chain. Exit 1 and the first bad position if a row was edited, removed or added."""
-    from smart_app.app import parse_anchor, verify_audit
-
-    kept = None
-    if since is not None:
-        try:
-            kept = parse_anchor(json.load(since))
-        except (ValueError, KeyError, TypeError):
-            raise click.UsageError("--since: not a file that `warm-referral audit anchor` wrote") from None
-    found = verify_audit(_settings(context), kept)
-    if not found.holds:
-        click.echo(f"The audit chain does not hold at row {found.position}: {found.problem}.", err=True)
-        sys.exit(1)
-    click.echo(f"The audit chain holds: {found.rows} rows.")
 
 
 @cli.command()

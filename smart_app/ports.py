@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from fhir_profiles.validation import Renamed
 from smart_app.policy.access import Requester
+from smart_app.policy.audit_trail import Disclosure, TrailLine
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.placement import PlacementSettings
 
@@ -441,6 +442,13 @@ class Site:
     places_per_day: int | None = None
 
 
+class Trail(Protocol):
+    """The audit log for the privacy officer. Each look leaves a row in it."""
+
+    def lines(self, requester: Requester, month: str, now: datetime) -> list[TrailLine]: ...
+    def disclosures(self, requester: Requester, month: str, now: datetime) -> list[Disclosure]: ...
+
+
 @dataclass(frozen=True)
 class Services:
     """All that pages and api may reach, built once by ``app.py``; got in a request by ``guards.services()``."""
@@ -456,5 +464,6 @@ class Services:
     placement: PlacementSettings
     now: Callable[[], datetime]
     demo: DemoWire | None = None
+    trail: Trail | None = None
     ehr_style: Callable[[str, str], EhrStyle | None] = no_style
     sites: Mapping[str, Site] = field(default_factory=dict)  # registration id -> the site, where it differs

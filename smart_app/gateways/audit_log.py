@@ -140,10 +140,12 @@ def entries(engine: Engine, cipher: MasterCipher) -> Iterator[tuple[int, dict[st
         yield row.position, orjson.loads(_opened(cipher, row))
 
 
-def readable_entries(engine: Engine, cipher: MasterCipher, *, after: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Position and opened content of the rows behind position ``after``, oldest first. An altered one has no content
-    here: to say so is for ``verify``."""
-    for row in _rows(engine, cipher.tenant_id, after):
+def readable_entries(
+    engine: Engine, cipher: MasterCipher, *, after: int = 0, month: str | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Position and opened content of the rows behind position ``after``, of one ``month`` ("2026-11") or of all, oldest
+    first. An altered one has no content here: to say so is for ``verify``."""
+    for row in _rows(engine, cipher.tenant_id, after, month):
         try:
             yield row.position, orjson.loads(_opened(cipher, row))
         except SealError:
@@ -178,7 +180,7 @@ def _link(cipher: MasterCipher, previous: bytes, position: int, month: str, body
     return cipher.chain(previous, str(position).encode(), month.encode(), body)
 
 
-def _rows(engine: Engine, tenant_id: str, after: int = 0) -> Iterator[Any]:
+def _rows(engine: Engine, tenant_id: str, after: int = 0, month: str | None = None) -> Iterator[Any]:
     """Rows in order, a chunk per transaction: a walk through a long log must not keep writers waiting."""
     while True:
         statement = (
@@ -187,6 +189,8 @@ def _rows(engine: Engine, tenant_id: str, after: int = 0) -> Iterator[Any]:
             .order_by(audit_row.c.position)
             .limit(CHUNK)
         )
+        if month is not None:
+            statement = statement.where(audit_row.c.month == month)
         with engine.execution_options(is_read_only=True).begin() as connection:
             rows = connection.execute(statement).all()
         yield from rows

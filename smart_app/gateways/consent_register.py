@@ -106,11 +106,8 @@ class ConsentRegister:
             for one in consents
             if _is_deny(one) or (recipient not in _disclosers(one) and _patient_of(one) in people)
         ]
-        state = consent.state(given, **asked)  # type: ignore[arg-type]
-        if state is not ConsentState.COVERS:
-            return Standing(state)
-        which = next(one for one in given if consent.covers(one, **asked))  # type: ignore[arg-type]
-        return Standing(state, f"Consent/{which['id']}")
+        state, which = consent.standing(given, **asked)  # type: ignore[arg-type]
+        return Standing(state) if which is None else Standing(state, f"Consent/{which['id']}")
 
 
 def recipients_of(payload: Payload) -> list[str]:

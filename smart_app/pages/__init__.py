@@ -10,6 +10,7 @@ from smart_app import guards
 def register(app: Flask) -> None:
     """Put every page on ``app``; call after ``guards.install``. Follow the data comes only where there is a demo."""
     from smart_app.pages import (
+        audit_trail,
         chart,
         disclosure,
         education,
@@ -30,6 +31,7 @@ def register(app: Flask) -> None:
     frame.install(app)
     problems.install(app)
     for page in (
+        audit_trail,
         disclosure,
         education,
         ehr_colors,

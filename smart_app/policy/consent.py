@@ -52,7 +52,7 @@ def covers(
         return False
 
 
-def state(
+def standing(
     consents: Iterable[dict[str, Any]],
     *,
     recipient: str,
@@ -62,12 +62,13 @@ def state(
     now: datetime,
     belongs_to: Collection[str] = (),
     zone: tzinfo = UTC,
-) -> ConsentState:
-    """What all releases on file say together. A deny in force beats every permit, whichever is newer."""
-    carried, found = frozenset(labels), ConsentState.NONE
+) -> tuple[ConsentState, dict[str, Any] | None]:
+    """What all releases on file say together, and the first that covers. A deny in force beats every permit, whichever
+    is newer."""
+    carried, found, which = frozenset(labels), ConsentState.NONE, None
     for consent in consents:
         if _denies(consent, recipient, carried, item_reference, belongs_to, now, zone):
-            return ConsentState.DENY
+            return ConsentState.DENY, None
         if covers(
             consent,
             recipient=recipient,
@@ -78,10 +79,10 @@ def state(
             belongs_to=belongs_to,
             zone=zone,
         ):
-            found = ConsentState.COVERS
+            found, which = ConsentState.COVERS, which or consent
         elif found is ConsentState.NONE and _once_covered(consent, recipient, item_reference, belongs_to, now, zone):
             found = ConsentState.LAPSED
-    return found
+    return found, which
 
 
 def withdrawn(consent: dict[str, Any]) -> dict[str, Any]:

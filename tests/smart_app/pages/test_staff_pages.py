@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from smart_app import guards
+from smart_app.policy.audit_trail import Disclosure, line_of
 
 OWN = {
     "sched-kim": "queue",
@@ -102,3 +106,41 @@ def test_the_coordinator_sees_whom_to_reach(enter: Any, text_of: Any) -> None:
     text = text_of(enter("coord-ellis", patient=None).get("contacts"))
     for words in ("Harbor Program", "555-0142", "Maya", "60 minutes"):
         assert words in text
+
+
+class _Trail:
+    """One line of each kind, and the months that were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def lines(self, requester: Any, month: str, now: Any) -> list[Any]:
+        self.asked.append(month)
+        read = {"at": f"{now.isoformat()}", "who": "Practitioner/dr-lee", "phase": "vault", "action": "read"}
+        seen = [{"what": "Observation/ab12/_history/1", "result": "permit", "rule": "D7"}]
+        return [line_of(12, {**read, "entities": seen})]
+
+    def disclosures(self, requester: Any, month: str, now: Any) -> list[Any]:
+        self.asked.append(month)
+        return [Disclosure(now, "Consent/r-1", "harbor", ("Task/t-1",), "delivered", 4)]
+
+
+def test_the_officer_reads_who_saw_what_and_what_left(enter: Any, app: Any, text_of: Any) -> None:
+    """Ids, times and rules of this month, and of the month before by one press; a month that is none is not there."""
+    trail = _Trail()
+    installed = app.extensions[guards.EXTENSION]
+    app.extensions[guards.EXTENSION] = replace(installed, services=replace(installed.services, trail=trail))
+    browser = enter("officer-grant", patient=None)
+    text = text_of(browser.get("log"))
+    assert "Practitioner/dr-lee" in text
+    assert "Observation/ab12" in text
+    assert "D7" in text
+    text = text_of(browser.get("ledger/2026-10"))
+    assert "Consent/r-1" in text
+    assert "delivered" in text
+    assert trail.asked[1] == "2026-10"
+    assert "/ledger/2026-09" in browser.get("ledger/2026-10").text
+    for wrong in ("log/2026-13", "log/x", "ledger/1999-01"):
+        assert browser.get(wrong).status_code == 404
+    for other in ("dr-lee", "sched-kim", "lead-osei", "it-raman"):
+        assert enter(other).get("log").status_code == 404

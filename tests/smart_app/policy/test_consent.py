@@ -35,7 +35,7 @@ def covers(release: Payload, **changes: Any) -> bool:
 
 
 def state(*releases: Payload, **changes: Any) -> ConsentState:
-    return consent.state(releases, **{**ASKED, **changes})
+    return consent.standing(releases, **{**ASKED, **changes})[0]
 
 
 def test_a_whole_release_covers_its_items_the_name_to_use_and_itself(release: Payload) -> None:
