@@ -167,14 +167,15 @@ def _has_proof_to_renew(settings: Settings) -> bool:
     )
 
 
-def migrate(settings: Settings) -> None:
-    """Bring the database to this version's schema, making the folder of a SQLite file."""
+def migrate(settings: Settings, *, owner_url: str | None = None, app_role: str | None = None) -> None:
+    """Bring the database to this version's schema, making the folder of a SQLite file. ``owner_url``: how to connect as
+    the owner of its tables, where the app's own role is another one; ``app_role`` is that role's name."""
     prefix = "sqlite:///"
     if settings.database_url.startswith(prefix):
         file = Path(settings.database_url.removeprefix(prefix))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)  # SQLite gives its log and index the same mode
-    migrations_runner.migrate(settings.database_url)
+    migrations_runner.migrate(owner_url or settings.database_url, app_role=app_role)
 
 
 def audit_anchor(settings: Settings) -> Anchor:
@@ -218,7 +219,7 @@ class PartnerOffice:
 
 def open_partner_office(settings: Settings) -> PartnerOffice:
     """Needs the database and no key."""
-    engine = make_engine(settings.database_url)
+    engine = make_engine(settings.database_url, tenant_id=settings.tenant_id)
     directory = SqlDirectory(engine, settings.tenant_id)
     clients = launch_routes.PartnerClients(engine, settings.tenant_id, settings.registrations)
     return PartnerOffice(directory, clients, now().astimezone(ZoneInfo(settings.site.time_zone)).date())
@@ -231,7 +232,7 @@ def partner_client(client_id: str, jwks_url: str | None, jwks: dict[str, Any] | 
 
 def seed_demo_partners(settings: Settings, program_url: str) -> None:
     """Two DSV programs for the demo: one with a FHIR system, one with a telephone. Agreements run from today."""
-    engine = make_engine(settings.database_url)
+    engine = make_engine(settings.database_url, tenant_id=settings.tenant_id)
     directory = SqlDirectory(engine, settings.tenant_id)
     today = now().astimezone(ZoneInfo(settings.site.time_zone)).date()
     for partner, jwks_path in _demo_partners(program_url, today):

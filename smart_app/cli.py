@@ -65,12 +65,18 @@ cli.add_command(audit_commands.audit)
 
 
 @cli.command()
+@click.option("--app-role", help="PostgreSQL: the role by which the app connects; it may only read and add audit rows.")
+@click.option(
+    "--owner-url",
+    envvar="WARM_REFERRAL_OWNER_URL",
+    help="PostgreSQL: how to connect as the owner of the tables; better given in the environment.",
+)
 @click.pass_context
-def migrate(context: click.Context) -> None:
+def migrate(context: click.Context, app_role: str | None, owner_url: str | None) -> None:
     """Bring the database to the schema of this version."""
     from smart_app.app import migrate as migrate_database
 
-    migrate_database(_settings(context))
+    migrate_database(_settings(context), owner_url=owner_url, app_role=app_role)
     click.echo("The database is at the current schema.")
 
 
@@ -90,10 +96,11 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.foundation import require_current_schema
+    from smart_app.foundation import require_current_schema, require_walls
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
+    _or_stop(require_walls, settings)
     host, port = settings.bind_host, settings.bind_port
     if surface == "advocate":
         if settings.inbox is None:
@@ -142,11 +149,12 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
 @click.pass_context
 def work(context: click.Context) -> None:
     """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
-    from smart_app.foundation import require_current_schema
+    from smart_app.foundation import require_current_schema, require_walls
     from smart_app.worker_app import create_worker
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
+    _or_stop(require_walls, settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -293,10 +301,11 @@ def _settings(context: click.Context) -> Settings:
 
 def _ready_settings(context: click.Context) -> Settings:
     """The settings, when the database they name is at the current schema."""
-    from smart_app.foundation import require_current_schema
+    from smart_app.foundation import require_current_schema, require_walls
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
+    _or_stop(require_walls, settings)
     return settings
 
 

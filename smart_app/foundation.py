@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from smart_app import logs
-from smart_app.gateways import migrations_runner
+from smart_app.gateways import migrations_runner, row_walls
 from smart_app.gateways.alerts import SqlAlerts
 from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.directory import DatedMouGate, SqlDirectory
@@ -40,7 +40,7 @@ def now() -> datetime:
 def lay_foundation(settings: Settings) -> Foundation:
     """Open the vault with its key. Raises ``MasterKeyError`` when the key cannot be used."""
     logs.configure()
-    engine = make_engine(settings.database_url)
+    engine = make_engine(settings.database_url, tenant_id=settings.tenant_id)
     master = MasterKey.load(settings.master_key_file, settings.master_key)
     cipher = MasterCipher(master, settings.tenant_id)
     directory = SqlDirectory(engine, settings.tenant_id)
@@ -75,3 +75,19 @@ def require_current_schema(settings: Settings) -> str | None:
     if migrations_runner.schema_is_current(settings.database_url):
         return None
     return "The database is at an older schema: run `warm-referral migrate`, then start again."
+
+
+def require_walls(settings: Settings) -> str | None:
+    """None when the database's own row security holds for the app's role, or in a demo; else the remedy (R41)."""
+    if settings.mode == "demo":
+        return None
+    engine = make_engine(settings.database_url, tenant_id=settings.tenant_id)
+    with engine.begin() as connection:
+        is_above = row_walls.is_above_walls(connection)
+    engine.dispose()
+    if not is_above:
+        return None
+    return (
+        "The database role of the app is a superuser or has BYPASSRLS, so row security does not hold for it. Make it a "
+        "role of its own, run `warm-referral migrate --app-role NAME`, and name it in database_url."
+    )

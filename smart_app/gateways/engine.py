@@ -20,6 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 BUSY_TIMEOUT_SECONDS = 15
+SETTING = "app.tenant"  # what row-level security asks for (``row_walls``)
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
     "PRAGMA journal_mode = WAL",
@@ -69,12 +70,19 @@ _BY_PROMISE = {False: OneWriterDialect, True: _ReadingDialect, "once": _ReadingO
 registry.register("sqlite.one_writer", __name__, OneWriterDialect.__name__)
 
 
-def make_engine(url: str) -> Engine:
-    """An engine for ``url``; "postgresql://" means psycopg 3. Bound values never reach an error's text or a log."""
+def make_engine(url: str, *, tenant_id: str | None = None) -> Engine:
+    """An engine for ``url``; "postgresql://" means psycopg 3. Bound values never reach an error's text or a log.
+
+    ``tenant_id``: whose rows PostgreSQL shows to its connections (``row_walls``); without one, none. It is said at the
+    connection's start, so a pooler in front must keep sessions apart.
+    """
     parsed = make_url(url)
     parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
     is_sqlite = parsed.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}} if is_sqlite else {}
+    arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_SECONDS} if is_sqlite else {}
+    if not is_sqlite and tenant_id is not None:
+        arguments["options"] = f"-c {SETTING}={tenant_id}"  # settings allow letters, digits and hyphens in it
+    options: dict[str, Any] = {"connect_args": arguments}
     engine = create_engine(parsed, hide_parameters=True, **options)
     if is_sqlite:
         event.listen(engine.pool, "connect", _prepare_sqlite)

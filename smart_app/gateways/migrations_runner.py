@@ -10,16 +10,20 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from smart_app.gateways import row_walls
 from smart_app.gateways.engine import make_engine
 
 FOLDER = Path(__file__).parent / "migrations"
 
 
-def migrate(url: str) -> None:
-    """Apply what is missing, in one transaction; a second process waits for the first and finds nothing to do."""
+def migrate(url: str, *, app_role: str | None = None) -> None:
+    """Apply what is missing, in one transaction; a second process waits for the first and finds nothing to do.
+    ``app_role``: the role on PostgreSQL by which the app connects, where it is not the one that owns the tables."""
     engine = make_engine(url)
     with engine.begin() as connection:
         command.upgrade(_config(connection), "head")
+        if app_role is not None:
+            row_walls.grant_to(connection, app_role)
     engine.dispose()
 
 

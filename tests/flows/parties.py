@@ -104,7 +104,7 @@ class Vault:
 
     def __init__(self, place: Place) -> None:
         self._folder = place.directory
-        self._engine = make_engine(place.database_url)
+        self._engine = make_engine(place.database_url, tenant_id="hc1")
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Read only."""

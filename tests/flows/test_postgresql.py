@@ -17,11 +17,13 @@ from smart_app.demo import Place, Ports
 def test_the_tour_is_the_same_on_postgresql(
     postgres: PostgresServer, free_port: Callable[[], int], tmp_path: Path
 ) -> None:
-    """All four flows play as on SQLite, the audit log holds, and a dump of the database names nobody.
+    """All four flows play as on SQLite, the audit log holds, and a dump of the database names nobody. The app's role is
+    no superuser, so row security holds for everything it does.
 
-    Break: put a statement that only SQLite knows into a gateway.
+    Breaks: put a statement that only SQLite knows into a gateway; leave ``tenant_id`` out in ``lay_foundation``.
     """
-    url = postgres.create("tour")
+    owner = postgres.create("tour")
+    url = postgres.role("app_of_tour", of=owner)
     place = Place(tmp_path, Ports(*(free_port() for _ in range(6))), url)
     arguments = [sys.executable, *demo_arguments(place), "--tour"]
     played = subprocess.run(arguments, capture_output=True, text=True, timeout=180, check=False)
@@ -32,7 +34,7 @@ def test_the_tour_is_the_same_on_postgresql(
     assert vault.audit_holds()
     vault.close()
     assert not (tmp_path / "vault.sqlite3").exists()
-    dumped = PostgresDatabase(url).raw()
+    dumped = PostgresDatabase(owner).raw()
     assert b"[A|SDV]" in dumped  # the search does find what is there
     for canary in (b"Thrumwhistle", b"Zarcefuente", b"p-dana", b"p-rosa", b"dr-lee"):
         assert canary not in dumped

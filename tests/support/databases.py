@@ -80,6 +80,21 @@ class PostgresServer:
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return self.url(name)
 
+    def role(self, name: str, *, of: str | None = None) -> str:
+        """A role without any power, made if it is not there; with ``of`` (a database's URL) the URL to it as that role,
+        which owns the database from now on."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone()
+            if known is None:
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+            if of is not None:
+                database = sql.Identifier(of.rpartition("/")[2])
+                connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(name)))
+        if of is not None:
+            with psycopg.connect(of, autocommit=True) as connection:
+                connection.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(sql.Identifier(name)))
+        return (of or self.url("postgres")).replace("postgres@", f"{name}@")
+
     def drop(self, url: str) -> None:
         name = url.rpartition("/")[2]
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
