@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from launch import cli as launch_cli_module
-from smart_app import configure, partner_commands
+from smart_app import configure, partner_commands, record_commands
 from smart_app import demo as demo_module
 from smart_app.settings import Settings, SettingsError, examined, load
 
@@ -55,12 +55,14 @@ def cli(context: click.Context, config: Path) -> None:
     context.meta[launch_cli_module.KEYS_FILE] = lambda: _keys_file(config)
     context.obj = lambda: _settings(context).registrations
     context.meta[partner_commands.SETTINGS] = lambda: _ready_settings(context)
+    context.meta[record_commands.SETTINGS] = lambda: _ready_settings(context)
     context.meta[launch_cli_module.DOCTOR_SITE] = lambda: _doctor_facts(context)
 
 
 cli.add_command(launch_cli_module.launch_cli, "launch")
 configure.add_to(cli)
 cli.add_command(partner_commands.partner)
+record_commands.add_to(cli)
 
 
 @cli.command()
@@ -142,7 +144,7 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
 def work(context: click.Context) -> None:
     """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
     from smart_app.foundation import require_current_schema
-    from smart_app.worker_app import create_worker
+    from smart_app.worker_app import create_erasure, create_worker
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
@@ -153,6 +155,7 @@ def work(context: click.Context) -> None:
         from smart_app.inbox_app import create_staff_alert
 
         threading.Thread(target=create_staff_alert(settings).run, args=(stop,), name="staff-alert", daemon=True).start()
+    threading.Thread(target=create_erasure(settings).run, args=(stop,), name="erasure", daemon=True).start()
     create_worker(settings).run(stop)
 
 

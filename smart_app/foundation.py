@@ -14,6 +14,8 @@ from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.directory import DatedMouGate, SqlDirectory
 from smart_app.gateways.door import VaultDoor
 from smart_app.gateways.engine import make_engine
+from smart_app.gateways.erasure import Eraser
+from smart_app.gateways.second_person import SecondPerson
 from smart_app.ports import Site
 from smart_app.settings import Settings, SiteSettings
 
@@ -68,6 +70,23 @@ def site_of(settings: Settings, place: SiteSettings) -> Site:
         place.calendar(),
         place.places_per_day,
     )
+
+
+def eraser_of(base: Foundation, settings: Settings) -> Eraser:
+    """What erases on time, and what two persons decided (R35)."""
+    return Eraser(
+        base.engine,
+        base.cipher,
+        base.door,
+        calendar=settings.calendar,
+        organization_reference=f"Organization/{settings.tenant_id}",
+        site_id=settings.site.id,
+    )
+
+
+def office_of(base: Foundation, settings: Settings) -> SecondPerson:
+    """What no one decides alone."""
+    return SecondPerson(base.engine, base.cipher, base.door, eraser_of(base, settings))
 
 
 def require_current_schema(settings: Settings) -> str | None:

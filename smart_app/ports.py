@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from fhir_profiles.validation import Renamed
+from smart_app.office_ports import SecondPerson
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.placement import PlacementSettings
@@ -450,4 +451,5 @@ class Services:
     now: Callable[[], datetime]
     demo: DemoWire | None = None
     ehr_style: Callable[[str, str], EhrStyle | None] = no_style
+    office: SecondPerson | None = None
     sites: Mapping[str, Site] = field(default_factory=dict)  # registration id -> the site, where it differs

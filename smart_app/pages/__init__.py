@@ -11,6 +11,7 @@ def register(app: Flask) -> None:
     """Put every page on ``app``; call after ``guards.install``. Follow the data comes only where there is a demo."""
     from smart_app.pages import (
         chart,
+        decisions,
         disclosure,
         education,
         ehr_colors,
@@ -30,6 +31,7 @@ def register(app: Flask) -> None:
     frame.install(app)
     problems.install(app)
     for page in (
+        decisions,
         disclosure,
         education,
         ehr_colors,
