@@ -55,6 +55,7 @@ def cli(context: click.Context, config: Path) -> None:
     context.meta[launch_cli_module.KEYS_FILE] = lambda: _keys_file(config)
     context.obj = lambda: _settings(context).registrations
     context.meta[partner_commands.SETTINGS] = lambda: _ready_settings(context)
+    context.meta[record_commands.ANY_SETTINGS] = lambda: _settings(context)
     context.meta[record_commands.SETTINGS] = lambda: _ready_settings(context)
     context.meta[launch_cli_module.DOCTOR_SITE] = lambda: _doctor_facts(context)
 
@@ -62,7 +63,7 @@ def cli(context: click.Context, config: Path) -> None:
 cli.add_command(launch_cli_module.launch_cli, "launch")
 configure.add_to(cli)
 cli.add_command(partner_commands.partner)
-record_commands.add_to(cli)
+record_commands.add_to(cli, launch_cli_module.keys)
 
 
 @cli.command()
@@ -91,10 +92,11 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.foundation import require_current_schema
+    from smart_app.foundation import require_current_schema, require_keys
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
+    _or_stop(require_keys, settings)
     host, port = settings.bind_host, settings.bind_port
     if surface == "advocate":
         if settings.inbox is None:
@@ -143,11 +145,12 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
 @click.pass_context
 def work(context: click.Context) -> None:
     """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
-    from smart_app.foundation import require_current_schema
+    from smart_app.foundation import require_current_schema, require_keys
     from smart_app.worker_app import create_erasure, create_worker
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
+    _or_stop(require_keys, settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -18,12 +18,13 @@ from sqlalchemy import Connection, Engine, delete, select, update
 
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.door import Note, VaultDoor
-from smart_app.gateways.engine import database_now, empty_wal
+from smart_app.gateways.engine import database_now, empty_wal, insert_ignoring
 from smart_app.gateways.facts import UnitFacts
 from smart_app.gateways.outbox import EMPTY
 from smart_app.gateways.tables import (
     alert,
     delivery,
+    erased_key,
     legal_hold,
     partner_view,
     vault_case,
@@ -72,9 +73,10 @@ class Eraser:
         calendar: ClinicCalendar,
         organization_reference: str,
         site_id: str,
-        after_erase: Callable[[], None] = lambda: None,
+        after_erase: Callable[[datetime], object] = lambda _: None,
     ) -> None:
-        """``after_erase`` runs when something was erased: it makes older copies of the database useless."""
+        """``after_erase`` makes older copies of the database useless. It runs until it was done once after each erase,
+        whatever dies in between."""
         self._engine = engine
         self._cipher = cipher
         self._tenant_id = cipher.tenant_id
@@ -90,15 +92,23 @@ class Eraser:
         due = list(self._due(now))
         outcomes = [self._erase_in_own_transaction(case_id, end.why, now) for case_id, end in due]
         stopped = sum(self._stop(change, case_id, now) for change, case_id in list(self._over(now)))
-        erased = outcomes.count(Outcome.ERASED)
-        if erased:
-            self.finish()
-        return Round(erased, outcomes.count(Outcome.HELD), stopped)
+        self.finish(now)
+        return Round(outcomes.count(Outcome.ERASED), outcomes.count(Outcome.HELD), stopped)
 
-    def finish(self) -> None:
-        """Leave nothing of what was erased behind: in the write-ahead log, and for older copies of the database."""
+    def finish(self, now: datetime) -> None:
+        """Leave nothing of what was erased behind: in the write-ahead log, and in older copies of the database. What an
+        earlier round could not finish is finished here."""
+        mine = erased_key.c.tenant_id == self._tenant_id
+        with self._engine.execution_options(is_read_only=True).begin() as connection:
+            erased = list(connection.execute(select(erased_key.c.case_id).where(mine)).scalars())
+        if not erased:
+            return
+        self._after_erase(now)
+        with self._engine.begin() as connection:
+            for start in range(0, len(erased), CHUNK):
+                some = erased_key.c.case_id.in_(erased[start : start + CHUNK])
+                connection.execute(delete(erased_key).where(mine, some))
         empty_wal(self._engine)
-        self._after_erase()
 
     def erase_in(
         self, connection: Connection, vault: Vault, note: Note, case_id: str, why: Why, now: datetime
@@ -114,6 +124,8 @@ class Eraser:
             return Outcome.HELD
         note(action="erase", **row, entities=[{"what": reference} for reference in references])
         self._forget(connection, case_id, references)
+        row_of_key = {"tenant_id": self._tenant_id, "case_id": case_id, "month": f"{now:%Y-%m}"}
+        insert_ignoring(connection, erased_key, [row_of_key])
         UnitFacts(connection, tenant_id=self._tenant_id, site_id=self._site_id, now=now).count("erased", why.value)
         return Outcome.ERASED
 

@@ -92,7 +92,7 @@ class SecondPerson:
         if outcome is None:
             raise RefusedError(rule="R35") if found is not None and found.ask.is_own else NothingToShowError(rule="R35")
         if outcome is Outcome.ERASED:
-            self._eraser.finish()
+            self._eraser.finish(now)
         if outcome is Outcome.HELD:
             raise ConflictError("A legal hold stands on this case. Nothing was erased.", rule="R35")
         return outcome

@@ -368,3 +368,12 @@ retired_key = Table(
     Column("key_id", LargeBinary, primary_key=True),
     Column("month", String(7), nullable=False),
 )
+
+# Cases that were erased while older copies of the database still open them. Emptied when those copies are dead.
+erased_key = Table(
+    "erased_key",
+    metadata,
+    _tenant(),
+    Column("case_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+)

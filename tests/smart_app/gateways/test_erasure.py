@@ -25,7 +25,7 @@ OFFICER = Person("Practitioner/officer-grant", "a", "l-1", "privacy-officer")
 LEAD = Person("Practitioner/lead-osei", "a", "l-2", "program-lead")
 
 
-def eraser(world, *, closed_on: frozenset[date] = frozenset(), after_erase=lambda: None) -> Eraser:
+def eraser(world, *, closed_on: frozenset[date] = frozenset(), after_erase=lambda now: None) -> Eraser:
     return Eraser(
         world.engine,
         world.cipher,

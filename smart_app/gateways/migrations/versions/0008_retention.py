@@ -64,6 +64,12 @@ def upgrade() -> None:
         sa.Column("key_id", sa.LargeBinary, primary_key=True),
         sa.Column("month", sa.String(7), nullable=False),
     )
+    op.create_table(
+        "erased_key",
+        tenant(),
+        sa.Column("case_id", sa.String(36), primary_key=True),
+        sa.Column("month", sa.String(7), nullable=False),
+    )
     is_postgresql = op.get_bind().dialect.name == "postgresql"
     for statement in POSTGRESQL if is_postgresql else (SQLITE,):
         op.execute(statement)
