@@ -105,7 +105,15 @@ def _copy_sqlite(url: URL, plain: Path) -> None:
 
 def _dump_postgresql(url: URL, plain: Path) -> None:
     plain.touch(mode=0o600)
-    _run("pg_dump", url, "--format=custom", "--no-owner", "--exclude-table-data=vault_key", f"--file={plain}")
+    _run(
+        "pg_dump",
+        url,
+        "--format=custom",
+        "--compress=0",
+        "--no-owner",
+        "--exclude-table-data=vault_key",
+        f"--file={plain}",
+    )
 
 
 # -- restore -----------------------------------------------------------------------------------------------------
