@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from smart_app.policy.access import Requester
+
 
 @dataclass(frozen=True)
 class Person:
@@ -55,6 +57,10 @@ class SecondPerson(Protocol):
 
     def confirm(self, person: Person, ask_id: str, now: datetime) -> object:
         """Do it, in the commit that says who confirmed. Raises ``RefusedError`` for the one who asked."""
+
+    def confirm_copy(self, person: Person, ask_id: str, now: datetime) -> Requester:
+        """Who reads the patient's copy that two persons now decided on: the patient, for this once. Raises as
+        ``confirm`` does."""
 
     def holds(self) -> Sequence[str]:
         """Ids of the cases under a legal hold."""

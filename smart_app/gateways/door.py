@@ -422,6 +422,8 @@ class VaultDoor:
 def _common(requester: Requester, now: datetime) -> dict[str, Any]:
     """Who asks, in the words of the log: opaque ids only."""
     person = {} if requester.member_id is None else {"member": requester.member_id}
+    if requester.copy_id is not None:
+        person["copy"] = requester.copy_id
     return {
         **person,
         "at": now.isoformat(),

@@ -21,8 +21,10 @@ from smart_app.gateways.engine import insert_ignoring
 from smart_app.gateways.erasure import Eraser, Outcome, is_held
 from smart_app.gateways.tables import legal_hold, second_look, vault_case, vault_resource
 from smart_app.office_ports import Ask, AskKind, Person
+from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.retention import Why
 
+DONE_AT_ONCE = frozenset({AskKind.ERASE, AskKind.HOLD_SET, AskKind.HOLD_LIFT})
 OPEN_FOR = timedelta(days=30)  # a request is decided within thirty days (R35)
 
 
@@ -77,13 +79,33 @@ class SecondPerson:
             if self._drop(connection, ask_id):
                 note(action="ask-taken-back", ask=ask_id)
 
-    def confirm(self, person: Person, ask_id: str, now: datetime) -> Outcome:
+    def confirm_copy(self, person: Person, ask_id: str, now: datetime) -> Requester:
+        """The second person says yes to a patient's copy. What is asked as from here on, is asked as the patient."""
+        found = next((one for one in self.waiting(person, now) if one.id == ask_id), None)
+        if found is None or found.kind is not AskKind.PATIENT_COPY:
+            raise NothingToShowError(rule="R29")
+        self.confirm(person, ask_id, now, kinds=frozenset({AskKind.PATIENT_COPY}))
+        registration_id, _, patient_id = found.subject.partition(" ")
+        return Requester(
+            Role.PATIENT,
+            person.user_reference,
+            Purpose.PATRQT,
+            patient_id=patient_id,
+            registration_id=registration_id,
+            launch_id=person.launch_id,
+            site_role=person.site_role,
+            copy_id=ask_id,
+        )
+
+    def confirm(
+        self, person: Person, ask_id: str, now: datetime, *, kinds: frozenset[AskKind] = DONE_AT_ONCE
+    ) -> Outcome:
         """The second person says yes, and it is done in the same commit. Raises ``RefusedError`` for the one who asked,
         ``NothingToShowError`` where nothing waits, and ``ConflictError`` where a hold forbids it."""
         with self._door.inside(_common(person), now) as (connection, vault, note):
             found = next((one for one in self._kept(connection, _account(person), now) if one.ask.id == ask_id), None)
             row: dict[str, Any] = {"ask": ask_id} if found is None else {"ask": ask_id, "kind": found.ask.kind.value}
-            if found is None or found.ask.is_own or not self._drop(connection, ask_id):
+            if found is None or found.ask.is_own or found.ask.kind not in kinds or not self._drop(connection, ask_id):
                 note(action="confirm-refused", **row)
                 outcome = None
             else:
