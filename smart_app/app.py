@@ -18,7 +18,7 @@ from launch import routes as launch_routes
 from launch.context import LaunchEvents
 from launch.launch_watch import LaunchWatcher, LaunchWatches
 from smart_app import api, guards, pages, surface
-from smart_app.foundation import Foundation, lay_foundation, now, site_of
+from smart_app.foundation import Foundation, lay_foundation, now, office_of, site_of
 from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.audit_log import Anchor, Verification
 from smart_app.gateways.audit_reader import AuditReader
@@ -86,6 +86,7 @@ def create_app(
         placement=placement.PlacementSettings(proofs),
         now=now,
         trail=AuditReader(lambda month: audit_log.readable_entries(base.engine, base.cipher, month=month), base.door),
+        office=office_of(base, settings),
         demo=HttpDemoWire(settings.demo.ehr_control, settings.demo.program_control) if settings.demo else None,
         ehr_style=launched.styles.of,
         sites={e.id: site_of(settings, settings.site_for(e.id)) for e in settings.ehr if e.differs_in_site},

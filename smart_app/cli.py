@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from launch import cli as launch_cli_module
-from smart_app import audit_commands, configure, partner_commands
+from smart_app import audit_commands, configure, partner_commands, record_commands
 from smart_app import demo as demo_module
 from smart_app.settings import Settings, SettingsError, examined, load
 
@@ -55,6 +55,8 @@ def cli(context: click.Context, config: Path) -> None:
     context.obj = lambda: _settings(context).registrations
     context.meta[partner_commands.SETTINGS] = lambda: _ready_settings(context)
     context.meta[audit_commands.SETTINGS] = lambda: _settings(context)
+    context.meta[record_commands.ANY_SETTINGS] = lambda: _settings(context)
+    context.meta[record_commands.SETTINGS] = lambda: _ready_settings(context)
     context.meta[launch_cli_module.DOCTOR_SITE] = lambda: _doctor_facts(context)
 
 
@@ -62,6 +64,7 @@ cli.add_command(launch_cli_module.launch_cli, "launch")
 configure.add_to(cli)
 cli.add_command(partner_commands.partner)
 cli.add_command(audit_commands.audit)
+record_commands.add_to(cli, launch_cli_module.keys)
 
 
 @cli.command()
@@ -96,11 +99,12 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
     from gunicorn.app.base import BaseApplication
 
     from smart_app import logs
-    from smart_app.foundation import require_current_schema, require_walls
+    from smart_app.foundation import require_current_schema, require_keys, require_walls
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
     _or_stop(require_walls, settings)
+    _or_stop(require_keys, settings)
     host, port = settings.bind_host, settings.bind_port
     if surface == "advocate":
         if settings.inbox is None:
@@ -149,12 +153,13 @@ def serve(context: click.Context, threads: int, workers: int, surface: str) -> N
 @click.pass_context
 def work(context: click.Context) -> None:
     """Run the delivery worker: sends what is due, retries, gives up aloud. Run as many as you like."""
-    from smart_app.foundation import require_current_schema, require_walls
-    from smart_app.worker_app import create_worker
+    from smart_app.foundation import require_current_schema, require_keys, require_walls
+    from smart_app.worker_app import create_erasure, create_worker
 
     settings = _settings(context)
     _or_stop(require_current_schema, settings)
     _or_stop(require_walls, settings)
+    _or_stop(require_keys, settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -162,6 +167,7 @@ def work(context: click.Context) -> None:
         from smart_app.inbox_app import create_staff_alert
 
         threading.Thread(target=create_staff_alert(settings).run, args=(stop,), name="staff-alert", daemon=True).start()
+    threading.Thread(target=create_erasure(settings).run, args=(stop,), name="erasure", daemon=True).start()
     create_worker(settings).run(stop)
 
 

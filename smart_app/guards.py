@@ -143,6 +143,11 @@ def require_privacy_officer() -> None:
     _require_role({"privacy-officer"})
 
 
+def require_office() -> None:
+    """Whoever asks for or confirms what no one decides alone: the privacy officer and the program lead."""
+    _require_role({"privacy-officer", "program-lead"})
+
+
 def require_program_lead() -> None:
     """The program lead's own pages: agreements, no patient data."""
     _require_role({"program-lead"})

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from fhir_profiles.validation import Renamed
+from smart_app.office_ports import SecondPerson
 from smart_app.policy.access import Requester
 from smart_app.policy.audit_trail import Disclosure, TrailLine
 from smart_app.policy.clinic_calendar import ClinicCalendar
@@ -466,4 +467,5 @@ class Services:
     demo: DemoWire | None = None
     trail: Trail | None = None
     ehr_style: Callable[[str, str], EhrStyle | None] = no_style
+    office: SecondPerson | None = None
     sites: Mapping[str, Site] = field(default_factory=dict)  # registration id -> the site, where it differs

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fhir_profiles import r4, validation
 from launch.backend_services import Client as BackendClient
+from smart_app.delivery.erasure_job import ErasureJob
 from smart_app.delivery.worker import Worker
-from smart_app.foundation import lay_foundation, now
+from smart_app.foundation import eraser_of, lay_foundation, now
 from smart_app.gateways import audit_log
 from smart_app.gateways.crossing_watch import CrossingWatch
 from smart_app.gateways.outbox import SqlJobStore
@@ -37,3 +38,9 @@ def create_worker(settings: Settings) -> Worker:
     r4.load(SENT)
     validation.load()
     return Worker(jobs, sender, now=now, watch=watch.look)
+
+
+def create_erasure(settings: Settings) -> ErasureJob:
+    """What ``work`` runs beside the delivery: records that end are erased on time (R35)."""
+    eraser = eraser_of(lay_foundation(settings), settings)
+    return ErasureJob(lambda: eraser.look(now()))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -70,6 +71,18 @@ class MasterKey:
         """Eight bytes that name this key without telling anything about it."""
         return self.derive("key-id")[:KEY_ID_BYTES]
 
+    @cached_property
+    def _wrap(self) -> SealingKey:
+        return SealingKey(self.key_id, self.derive("wrap"))
+
+    def wrapping(self) -> SealingKey:
+        """What wraps the data keys of new cases."""
+        return self._wrap
+
+    def unwrapping(self, key_id: bytes) -> SealingKey:
+        """What wrapped a data key, by the id in its wrap."""
+        return self._wrap
+
     def derive(self, use: str) -> bytes:
         """A key of its own for one ``use``: HKDF, RFC 5869 (the master is uniform, so expand alone)."""
         return HKDFExpand(SHA256(), KEY_BYTES, f"warm-referral|{use}".encode()).derive(self.secret)
@@ -109,13 +122,30 @@ class SealingKey:
             raise SealError("altered, moved or rolled back") from None
 
 
-class MasterCipher:
-    """All keys of one tenant, derived from the master key. Implements ``ports.Cipher`` for short-lived state."""
+class Keys(Protocol):
+    """Where a cipher has its keys from: the key ring, or the master key itself where there is none (tests, tools)."""
 
-    def __init__(self, master: MasterKey, tenant_id: str) -> None:
+    @property
+    def key_id(self) -> bytes:
+        """Stands in whatever the derived keys sealed."""
+
+    def derive(self, use: str) -> bytes:
+        """A key of its own for one ``use``."""
+
+    def wrapping(self) -> SealingKey:
+        """What wraps the data keys of new cases."""
+
+    def unwrapping(self, key_id: bytes) -> SealingKey:
+        """Raises ``SealError`` for a key that is not, or no longer, there."""
+
+
+class MasterCipher:
+    """All keys of one tenant. Implements ``ports.Cipher`` for short-lived state."""
+
+    def __init__(self, master: Keys, tenant_id: str) -> None:
         self.tenant_id = tenant_id
+        self._keys = master
         self._state = SealingKey(master.key_id, master.derive("state"))
-        self._wrap = SealingKey(master.key_id, master.derive("wrap"))
         self.audit = SealingKey(master.key_id, master.derive("audit"))
         self._chain = master.derive(f"chain|{tenant_id}")
         self._index = master.derive(f"index|{tenant_id}")
@@ -132,13 +162,21 @@ class MasterCipher:
     def new_case_key(self, case_id: str) -> tuple[CaseKey, bytes]:
         """A fresh data key for one case, and its wrapped form to store. Deleting the wrapped form erases the case."""
         key = SealingKey(secrets.token_bytes(KEY_ID_BYTES), AESGCM.generate_key(KEY_BYTES * 8))
-        wrapped = self._wrap.seal(key.key_id + key.secret, self.tenant_id, "vault_key", case_id, "1")
+        wrapped = self._keys.wrapping().seal(key.key_id + key.secret, *self._place(case_id))
         return CaseKey(self.tenant_id, key), wrapped
 
     def unwrap_case_key(self, case_id: str, wrapped: bytes) -> CaseKey:
         """The data key of a case. Raises ``SealError`` if it was wrapped for another case or master key."""
-        raw = self._wrap.open(wrapped, self.tenant_id, "vault_key", case_id, "1")
+        raw = self._keys.unwrapping(wrapping_id(wrapped)).open(wrapped, *self._place(case_id))
         return CaseKey(self.tenant_id, SealingKey(raw[:KEY_ID_BYTES], raw[KEY_ID_BYTES:]))
+
+    def rewrap_case_key(self, case_id: str, wrapped: bytes) -> bytes:
+        """The same data key under the newest wrapping key. Raises ``SealError``."""
+        raw = self._keys.unwrapping(wrapping_id(wrapped)).open(wrapped, *self._place(case_id))
+        return self._keys.wrapping().seal(raw, *self._place(case_id))
+
+    def _place(self, case_id: str) -> tuple[str, ...]:
+        return self.tenant_id, "vault_key", case_id, "1"
 
     def blind_index(self, kind: str, *parts: str) -> bytes:
         """16 bytes by which equal values are found without being stored. Parts are ids and stay exact: FHIR ids are
@@ -152,6 +190,11 @@ class MasterCipher:
     def chain(self, *parts: bytes) -> bytes:
         """One link of the audit chain. Keyed, so whoever can write the table still cannot make a chain that holds."""
         return hmac.digest(self._chain, b"".join(struct.pack(">I", len(part)) + part for part in parts), sha256)
+
+
+def wrapping_id(wrapped: bytes) -> bytes:
+    """The id of the key that wrapped this."""
+    return wrapped[len(FORMAT) : len(FORMAT) + KEY_ID_BYTES]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ send is no read, so it may only release what its own job names, and only while t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,7 @@ from smart_app.policy import access
 from smart_app.policy.access import Requester
 from smart_app.ports import Job, Payload
 
+Note = Callable[..., None]
 SYSTEM_DELIVERY = "system-delivery"
 INCIDENT_ALERT = "vault-row-not-trusted"
 
@@ -168,6 +169,18 @@ class VaultDoor:
             if unit is not None:
                 self._keep_what_was_decided(unit, now)
             raise
+
+    @contextmanager
+    def inside(self, common: Mapping[str, Any], now: datetime) -> Iterator[tuple[Connection, Vault, Note]]:
+        """One transaction in which the house keeps its own order: records that end, and what two persons decided about
+        them. ``Note`` writes a row of the log; without one nothing may change here. Nothing is shown to anybody."""
+
+        def note(**content: Any) -> None:
+            row = {**common, "at": now.isoformat(), "crossing": str(uuid.uuid4()), "phase": "vault", **content}
+            self._log.append(connection, [row], now)
+
+        with self._engine.begin() as connection:
+            yield connection, Vault(connection, self._cipher), note
 
     def _unit(self, connection: Connection, requester: Requester, now: datetime) -> Unit:
         return Unit(
@@ -416,6 +429,8 @@ class VaultDoor:
 def _common(requester: Requester, now: datetime) -> dict[str, Any]:
     """Who asks, in the words of the log: opaque ids only."""
     person = {} if requester.member_id is None else {"member": requester.member_id}
+    if requester.copy_id is not None:
+        person["copy"] = requester.copy_id
     return {
         **person,
         "at": now.isoformat(),

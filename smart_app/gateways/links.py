@@ -55,7 +55,8 @@ def ties(requester: Requester, facts: Facts, resource_type: str, *, is_new: bool
     if requester.role is Role.SCHEDULER:
         is_inbound = facts.kind is CaseKind.INBOUND
         return [Tie(Role.SCHEDULER, Link.REFERRAL_PARTY if is_inbound else Link.NONE)]
-    return [Tie(requester.role, Link.NONE)]
+    is_copy = requester.role is Role.PATIENT and requester.copy_id is not None and facts.is_launched_patient
+    return [Tie(requester.role, Link.SUBJECT if is_copy else Link.NONE)]
 
 
 def may_create(tie: Tie, result: Result, resource_type: str) -> bool:

@@ -334,3 +334,46 @@ inbox_alert = Table(
     Column("attempts", Integer, nullable=False),
     Column("sealed", LargeBinary),
 )
+
+# A legal hold: while its row stands, the case cannot be erased; the key to the case forbids it too.
+legal_hold = Table(
+    "legal_hold",
+    metadata,
+    _tenant(),
+    Column("case_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "case_id"], ["vault_case.tenant_id", "vault_case.case_id"], name="fk_legal_hold_case"
+    ),
+)
+
+# What one person asked for and a second one has to confirm. Who asked, and why, is sealed; gone when it is decided.
+second_look = Table(
+    "second_look",
+    metadata,
+    _tenant(),
+    Column("ask_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    CheckConstraint("kind IN ('erase', 'hold-set', 'hold-lift', 'patient-copy')", name="ck_second_look_kind"),
+)
+
+# Keys that wrap no case key any more. A trigger of ``vault_key`` refuses a wrap by one of these: a process that still
+# holds it gets an error, and no case is lost (see ``key_ring``).
+retired_key = Table(
+    "retired_key",
+    metadata,
+    _tenant(),
+    Column("key_id", LargeBinary, primary_key=True),
+    Column("month", String(7), nullable=False),
+)
+
+# Cases that were erased while older copies of the database still open them. Emptied when those copies are dead.
+erased_key = Table(
+    "erased_key",
+    metadata,
+    _tenant(),
+    Column("case_id", String(36), primary_key=True),
+    Column("month", String(7), nullable=False),
+)

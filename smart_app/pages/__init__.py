@@ -12,6 +12,7 @@ def register(app: Flask) -> None:
     from smart_app.pages import (
         audit_trail,
         chart,
+        decisions,
         disclosure,
         education,
         ehr_colors,
@@ -20,6 +21,7 @@ def register(app: Flask) -> None:
         frame,
         launch_check,
         partnership,
+        patient_copy,
         phones,
         privacy,
         problems,
@@ -32,12 +34,14 @@ def register(app: Flask) -> None:
     problems.install(app)
     for page in (
         audit_trail,
+        decisions,
         disclosure,
         education,
         ehr_colors,
         follow_up,
         launch_check,
         partnership,
+        patient_copy,
         phones,
         privacy,
         referral,

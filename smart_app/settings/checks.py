@@ -124,15 +124,25 @@ def _proxy_problems(settings: Settings) -> list[str]:
     return problems
 
 
+AGE_PUBLIC_KEY = re.compile(r"age1[a-z0-9]{58}")
+
+
 def _key_problems(settings: Settings) -> list[str]:
     problems = []
-    if settings.master_key is not None:
+    if settings.master_key_file is None and settings.key_ring_file is None:
+        problems.append("key_ring_file: name a place for the key ring; it is kept, and shared where you run several")
+    if settings.master_key_plugin is not None:
+        if settings.master_key is not None or settings.master_key_file is not None:
+            problems.append("master_key_plugin: holds the master key alone; leave out master_key_file and master_key")
+    elif settings.master_key is not None:
         if not _is_master_key(settings.master_key):
             problems.append("WARM_REFERRAL_MASTER_KEY: is not 32 bytes in base64; make one with `warm-referral init`")
     elif settings.master_key_file is None:
         problems.append("master_key_file: name a file with the master key, or set WARM_REFERRAL_MASTER_KEY")
     else:
         problems += _secret_file_problems("master_key_file", settings.master_key_file, _is_master_key)
+    if settings.backup_recipient is not None and not AGE_PUBLIC_KEY.fullmatch(settings.backup_recipient):
+        problems.append("backup_recipient: write the public key that age-keygen printed, age1...; never the secret one")
     found = keys_file_problem(settings.keys_file)
     return [*problems, f"keys_file: {found}"] if found else problems
 

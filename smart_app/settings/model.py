@@ -301,6 +301,26 @@ class Settings(BaseSettings):
         repr=False,
         examples=["(32 bytes, base64)"],
     )
+    master_key_plugin: str | None = Field(
+        None,
+        description="a key service that holds the master key instead, by the name its package offers",
+        examples=["our-kms"],
+    )
+    key_ring_file: Path | None = Field(
+        None,
+        description="file with the keys that wrap case keys, sealed by the master key; beside it if left out",
+        examples=["/var/lib/warm-referral/key.ring"],
+    )
+    key_copy_file: Path | None = Field(
+        None,
+        description="the one copy of all keys, on another disk, for restoring; beside the key ring if left out",
+        examples=["/mnt/other-disk/warm-referral/key.copy"],
+    )
+    backup_recipient: str | None = Field(
+        None,
+        description="public age key that backups are encrypted to; its private part is kept offline",
+        examples=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+    )
     client_secrets: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="client secrets by registration id with _ for -, only from the environment",
@@ -347,6 +367,20 @@ class Settings(BaseSettings):
                 for e in self.ehr
             }
         )
+
+    @property
+    def key_ring(self) -> Path:
+        """Where the key ring is. Raises ``ValueError`` where settings do not say."""
+        if self.key_ring_file is not None:
+            return self.key_ring_file
+        if self.master_key_file is None:
+            raise ValueError("no key_ring_file")
+        return self.master_key_file.with_suffix(".ring")
+
+    @property
+    def key_copy(self) -> Path:
+        """Where the key copy is."""
+        return self.key_copy_file or self.key_ring.with_suffix(".copy")
 
     @cached_property
     def calendar(self) -> ClinicCalendar:

@@ -17,9 +17,10 @@ from sqlalchemy import text
 
 from launch.sandbox.program_messages import SENDERS, Referral, referral_bundle
 from smart_app.demo import Place
+from smart_app.foundation import lay_foundation
 from smart_app.gateways import audit_log
-from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.engine import make_engine
+from smart_app.settings import load
 from smart_app.tour import flows
 from smart_app.tour.browser import Browser, Form, Page
 from smart_app.tour.checks import Checks
@@ -103,7 +104,7 @@ class Vault:
     """The app's database as whoever holds the disk finds it, and its audit chain."""
 
     def __init__(self, place: Place) -> None:
-        self._folder = place.directory
+        self._place = place
         self._engine = make_engine(place.database_url, tenant_id="hc1")
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -127,8 +128,8 @@ class Vault:
 
     def audit_holds(self) -> bool:
         """Every row of the audit log follows the one before."""
-        key = MasterKey.load(self._folder / "master.key", None)
-        return audit_log.verify(self._engine, MasterCipher(key, "hc1")).holds
+        base = lay_foundation(load(self._place.config))
+        return audit_log.verify(self._engine, base.cipher).holds
 
     def close(self) -> None:
         """Give the connections back."""

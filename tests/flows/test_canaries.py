@@ -10,12 +10,16 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+import pyrage
 import pytest
 import requests
-from canary_search import found_in, kept_by_the_app
+from canary_search import found_in, found_in_bytes, kept_by_the_app
 from parties import Plays, Vault, case_of, sit_down
 
 from smart_app.demo import Place
+from smart_app.foundation import lay_foundation
+from smart_app.gateways.backup import back_up, write_key_copy
+from smart_app.settings import load
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, bundle_of, resource_in, until
 
 # Agreements, and which programs' computers spoke to us in the last minutes: no case and no patient in them.
@@ -101,6 +105,32 @@ def test_attack_6_logs_hold_no_launch_no_case_and_no_program(demo: Place, words:
     assert not [
         word for log in logs for word in ("harbor", "p-dana", "dr-lee", "code=", "iss=") if word in log.read_text()
     ]
+
+
+@pytest.mark.rule("attack 14")
+def test_attack_14_no_canary_in_a_backup_a_dump_or_the_key_copy(
+    demo: Place, ehr: SandboxEhr, words: dict[str, str], tmp_path: Path
+) -> None:
+    """Whoever holds a backup, even with its private key, or a dump, or the one copy of the keys, reads no name, number
+    or word of a patient: raw, encoded or hashed. What is searched is seen to be the right thing.
+
+    Break: write the alias into a column of ``alert`` when a referral is queued.
+    """
+    canaries = requests.get(f"{ehr.control}/canaries", timeout=10).json()
+    told = [words[name] for name in ("alias", "phone", "say_as", "code_word", "visitor", "visitor_phone")]
+    settings = load(demo.config)
+    base = lay_foundation(settings)
+    offline, copy = pyrage.x25519.Identity.generate(), tmp_path / "key.copy"
+    back_up(settings.database_url, tmp_path / "backup.age", str(offline.to_public()), "hc1")
+    assert write_key_copy(base.engine, settings.tenant_id, base.ring, copy) > 3
+    base.engine.dispose()
+    sealed = (tmp_path / "backup.age").read_bytes()
+    opened = pyrage.decrypt(sealed, [offline])
+    dumped = "".join(_dump(demo.directory / "vault.sqlite3").values()).encode()
+    assert all(b"[A|SDV]" in content for content in (opened, dumped))
+    assert b"[A|SDV]" not in sealed
+    for content in (sealed, opened, dumped, copy.read_bytes()):
+        assert found_in_bytes([*canaries, *told], content) == []
 
 
 @pytest.mark.rule("attack 14")

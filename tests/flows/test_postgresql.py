@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyrage
+from canary_search import found_in_bytes
 from databases import PostgresDatabase, PostgresServer
 from demo_arguments import demo_arguments
 from parties import Vault
 
 from smart_app.demo import Place, Ports
+from smart_app.gateways.backup import back_up
 
 
 def test_the_tour_is_the_same_on_postgresql(
@@ -36,5 +39,12 @@ def test_the_tour_is_the_same_on_postgresql(
     assert not (tmp_path / "vault.sqlite3").exists()
     dumped = PostgresDatabase(owner).raw()
     assert b"[A|SDV]" in dumped  # the search does find what is there
-    for canary in (b"Thrumwhistle", b"Zarcefuente", b"p-dana", b"p-rosa", b"dr-lee"):
+    names = ("Thrumwhistle", "Zarcefuente")
+    assert found_in_bytes(names, dumped) == []
+    for canary in (b"p-dana", b"p-rosa", b"dr-lee"):
         assert canary not in dumped
+    offline = pyrage.x25519.Identity.generate()
+    back_up(url, tmp_path / "backup.age", str(offline.to_public()), "hc1")
+    opened = pyrage.decrypt((tmp_path / "backup.age").read_bytes(), [offline])
+    assert b"[A|SDV]" in opened
+    assert found_in_bytes(names, opened) == []

@@ -81,6 +81,30 @@ def partner(partner_id: str, **changes: Any) -> Partner:
 
 
 @dataclass
+class Office:
+    """What waits for a second person, and what was asked of it."""
+
+    asks: list[Any] = field(default_factory=list)
+    done: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def waiting(self, person: Any, now: datetime) -> list[Any]:
+        return self.asks
+
+    def holds(self) -> list[str]:
+        return ["case-under-hold"]
+
+    def ask(self, person: Any, kind: Any, subject: str, reason: str, now: datetime) -> str:
+        self.done.append(("ask", person.user_reference, kind.value, subject, reason))
+        return "ask-1"
+
+    def confirm(self, person: Any, ask_id: str, now: datetime) -> None:
+        self.done.append(("confirm", person.user_reference, ask_id))
+
+    def take_back(self, person: Any, ask_id: str, now: datetime) -> None:
+        self.done.append(("take-back", person.user_reference, ask_id))
+
+
+@dataclass
 class Desk:
     """What stands behind the pages in one test, to be changed by the test before it opens a page."""
 
@@ -98,6 +122,7 @@ class Desk:
     launches: dict[str, LaunchContext] = field(default_factory=dict)
     notes: dict[tuple[str, str], Any] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
+    office: Office = field(default_factory=lambda: Office())
     open_items: list[Any] = field(default_factory=list)
 
     def is_open(self, partner_id: str, now: datetime) -> bool:
@@ -213,6 +238,7 @@ def app(desk: Desk, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flas
         directory=_Directory(desk),  # type: ignore[arg-type]
         mou_gate=desk,
         alerts=desk,  # type: ignore[arg-type]
+        office=desk.office,
         placement=PlacementSettings(
             {
                 "a": RegistrationPlacement(

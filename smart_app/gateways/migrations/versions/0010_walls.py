@@ -7,8 +7,8 @@ from alembic import op
 
 from smart_app.gateways.row_walls import raise_walls, tables_of_tenants
 
-revision = "0006"
-down_revision = "0005"
+revision = "0010"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

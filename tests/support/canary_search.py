@@ -50,6 +50,11 @@ def found_in(words: Iterable[str], files: Iterable[Path]) -> list[str]:
     ]
 
 
+def found_in_bytes(words: Iterable[str], content: bytes) -> list[str]:
+    """The same for what is in no file."""
+    return [f"{word} ({form})" for word in words for form, needle in forms_of(word).items() if needle in content]
+
+
 def kept_by_the_app(folder: Path) -> list[Path]:
     """Every file of a demo but what belongs to the sandboxes: their databases and keys."""
     theirs = ("ehr.sqlite3", "program.sqlite3", "program-keys.json")
