@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from canary_search import found_in, kept_by_the_app
+from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from parties import Plays, Vault, case_of, sit_down
 
 from smart_app.demo import Place

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from canary_search import found_in, kept_by_the_app
+from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from parties import ProgramSystem, Vault
 from refused_bodies import corpus
 
