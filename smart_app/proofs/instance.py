@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flask import Flask
+from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
 from launch.context import LaunchContext
@@ -140,6 +141,30 @@ class Instance:
             kept.backup(target)
             target.close()
             kept.close()
+
+    @contextmanager
+    def broken_store(self, words: str) -> Iterator[None]:
+        """Every statement fails meanwhile, with an error that quotes ``words``, as drivers do."""
+
+        def fail(*_: Any) -> None:
+            raise RuntimeError(words)
+
+        event.listen(Engine, "before_cursor_execute", fail)
+        try:
+            yield
+        finally:
+            event.remove(Engine, "before_cursor_execute", fail)
+
+    @contextmanager
+    def no_audit(self) -> Iterator[None]:
+        """No row can be added to the audit meanwhile."""
+        connection = sqlite3.connect(self.database, timeout=20, isolation_level=None)
+        connection.execute("CREATE TRIGGER prove_no_row BEFORE INSERT ON audit_row BEGIN SELECT RAISE(ABORT, 'full'); END")
+        try:
+            yield
+        finally:
+            connection.execute("DROP TRIGGER prove_no_row")
+            connection.close()
 
     @property
     def database(self) -> Path:
@@ -281,6 +306,12 @@ def copied(instance: Instance, folder: Path) -> Path:
     _backup(instance.database, target)
     target.close()
     return folder
+
+
+def sent_to_log(instance: Instance) -> Callable[[], list[str]]:
+    """Gives the log lines written between now and its call."""
+    instance.senses.log_since()
+    return lambda: [line for line in instance.senses.log_since().splitlines() if line]
 
 
 def _backup(file: Path, target: sqlite3.Connection) -> None:

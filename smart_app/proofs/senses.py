@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,10 +58,16 @@ class Senses:
     @contextmanager
     def open(self) -> Iterator[Senses]:
         """Nothing leaves the process meanwhile, and everything is counted."""
+        root, handler = logging.getLogger(), logging.StreamHandler(self.log)
+        level = root.level
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)  # what a library would tell an operator who looks for a fault
         with self.wire.holding(), self.statements.counted():
             try:
                 yield self
             finally:
+                root.removeHandler(handler)
+                root.setLevel(level)
                 logs.configure()
 
     def listen(self) -> None:
