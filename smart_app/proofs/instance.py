@@ -34,10 +34,12 @@ from smart_app import demo, guards, inbox_app, worker_app
 from smart_app.foundation import Foundation, lay_foundation
 from smart_app.gateways.inbox_accounts import SqlAccounts
 from smart_app.gateways.inbox_sessions import SqlSessions
+from smart_app.gateways.vault import Vault
 from smart_app.inbox_ports import KeptSession, Passkey
 from smart_app.pages import referral as referral_page
 from smart_app.pages.advocate.session import COOKIE_NAME as INBOX_COOKIE
 from smart_app.policy.access import Requester, Role
+from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Services
 from smart_app.proofs.recording import Exchange
 from smart_app.proofs.senses import Senses, replaced
@@ -91,6 +93,12 @@ class Seat:
         found = _TOKEN.search(self.ask("GET", self.form_page).get_data(as_text=True))
         return found.group(1) if found else "none"
 
+    @staticmethod
+    def hidden(page: str, name: str) -> str | None:
+        """The value of a hidden field of ``page``."""
+        found = re.search(rf'name="{name}" value="([^"]+)"', page)
+        return found.group(1) if found else None
+
     def record(self, method: str, path: str, **more: Any) -> Exchange:
         """One request, and everything that came of it."""
         senses = self.instance.senses
@@ -142,6 +150,26 @@ class Instance:
             target.close()
             kept.close()
 
+    def rows(self) -> dict[str, int]:
+        """How much is kept about people, table by table; the audit and signed-in people are not counted."""
+        tables = ("vault_case", "vault_resource", "vault_receipt", "delivery")
+        connection = sqlite3.connect(self.database, timeout=20)
+        counts = {one: int(connection.execute(f"SELECT count(*) FROM {one}").fetchone()[0]) for one in tables}  # noqa: S608
+        connection.close()
+        return counts
+
+    def visit_of(self, task_id: str) -> str:
+        """The id of the proposed visit in the case of a Task."""
+        with self.base.engine.connect() as connection:
+            vault = Vault(connection, self.base.cipher)
+            task = vault.head(("Task", task_id))
+            heads = vault.heads([task.case_id]) if task else []
+        return next(head.reference.rpartition("/")[2] for head in heads if head.resource_type == "Appointment")
+
+    def next_open_day(self) -> str:
+        """The clinic's, as a form has it."""
+        return next_open_day(self.settings.calendar, self.now).on.isoformat()
+
     @contextmanager
     def broken_store(self, words: str) -> Iterator[None]:
         """Every statement fails meanwhile, with an error that quotes ``words``, as drivers do."""
@@ -171,9 +199,12 @@ class Instance:
         """The SQLite file."""
         return self.place.directory / "vault.sqlite3"
 
-    def work(self) -> None:
-        """What the delivery worker sends now. Putting it together points the logs elsewhere; here they go on."""
-        worker_app.create_worker(self.settings).run_once()
+    def work(self, *, later: timedelta = timedelta()) -> None:
+        """What the delivery worker sends now, or ``later``. Putting it together points the logs elsewhere; here they
+        go on."""
+        with replaced(worker_app, "now", lambda: self.now + later):
+            worker = worker_app.create_worker(self.settings)
+        worker.run_once()
         self.senses.listen()
 
     def alert(self) -> None:
@@ -184,11 +215,11 @@ class Instance:
     # -- people ------------------------------------------------------------------------------------------------------
 
     def launch(
-        self, user: str, patient: str | None, *, registration: str = "a", has_visit: bool = True, cookie: str = ""
+        self, user: str, patient: str | None, *, registration: str = "a", has_visit: bool = True, visit: str = ""
     ) -> Seat:
         """``user`` after a launch from the chart of ``patient`` (None: without a chart)."""
         launch_id, session_id, now = str(uuid.uuid4()), str(uuid.uuid4()), int(time.time())
-        cookie = cookie or secrets.token_urlsafe(32)
+        cookie = secrets.token_urlsafe(32)
         issuer = self.settings.registrations.for_id(registration).issuer
         context = LaunchContext(
             launch_id=launch_id,
@@ -196,7 +227,7 @@ class Instance:
             fhir_base=issuer,
             fhir_user=f"Practitioner/{user}",
             patient_id=patient,
-            encounter_id=f"{VISIT}{patient}" if patient and has_visit else None,
+            encounter_id=(visit or f"{VISIT}{patient}") if patient and has_visit else None,
             granted_scopes=GRANTED,
             needs_patient_banner=True,
             started_at=self.now,

@@ -32,13 +32,14 @@ class Ids:
     visit: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
-def send(instance: Instance, *, partner: str, patient: str, user: str, registration: str = "a", **form: Any) -> Ids:
+def send(instance: Instance, *, partner: str, patient: str, user: str, is_delivered: bool = True, **form: Any) -> Ids:
     """A referral from here to a program, delivered where the program has a system."""
     chosen = referral.ReferralForm(
         partner_id=partner, meet="safe-contact", signed="screen", wants_ehr_copy=True, **{**CANARIES, **form}
     )
-    made = referral.send(instance.services, instance.requester(user, patient, registration), chosen, instance.now)
-    instance.work()
+    made = referral.send(instance.services, instance.requester(user, patient), chosen, instance.now)
+    if is_delivered:
+        instance.work()
     return _ids(instance, made.case_id)
 
 
