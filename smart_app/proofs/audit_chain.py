@@ -12,6 +12,8 @@ from smart_app.proofs.observers import AUTHOR, INBOUND, OUT_TO_SYSTEM, PATIENT
 from smart_app.proofs.referrals import send
 from smart_app.proofs.two_worlds import Bench
 
+FLIPPED = "CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB)"  # a byte with its bits changed
+
 
 def _rows_since(here: Instance, position: int) -> list[dict[str, Any]]:
     return [row for _, row in audit_log.readable_entries(here.base.engine, here.base.cipher, after=position)]
@@ -34,10 +36,10 @@ def finds_a_change(bench: Bench) -> None:
     last = _position(here)
     middle = last // 2
     changes = {
-        "a flipped bit": ("UPDATE audit_row SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB) WHERE position = ?", middle),
+        "a flipped bit": (f"UPDATE audit_row SET body = {FLIPPED} WHERE position = ?", middle),  # noqa: S608 - ours
         "a row taken out": ("DELETE FROM audit_row WHERE position = ?", middle),
         "a cut tail": ("DELETE FROM audit_row WHERE position >= ?", last),
-    }  # fmt: skip
+    }
     for what, (statement, position) in changes.items():
         with here.undone():
             connection = sqlite3.connect(here.database, timeout=20)
@@ -48,7 +50,9 @@ def finds_a_change(bench: Bench) -> None:
             connection.close()
             found = audit_log.verify(here.base.engine, here.base.cipher)
         require(changed > 0, f"{what}: nothing was changed")
-        require(not found.holds and found.position == position, f"{what} at {position}: {found.problem} at {found.position}")
+        require(
+            not found.holds and found.position == position, f"{what} at {position}: {found.problem} at {found.position}"
+        )
 
 
 def every_look(bench: Bench) -> None:
@@ -66,7 +70,9 @@ def every_look(bench: Bench) -> None:
             rows = [row for row in _rows_since(here, before) if row.get("phase") == "vault"]
             results = {entity.get("result") for row in rows for entity in row.get("entities", [])}
             named = {row.get("who") for row in rows}
-            require(result in results and named == {f"Organization/{partner_id}"}, f"{who}: {sorted(map(str, results))}")
+            require(
+                result in results and named == {f"Organization/{partner_id}"}, f"{who}: {sorted(map(str, results))}"
+            )
         before = _position(here)
         here.launch("sched-kim", None).ask("GET", "queue")
         lists = [row for row in _rows_since(here, before) if row.get("action") == "find"]
@@ -81,7 +87,9 @@ def every_crossing(bench: Bench) -> None:
         before = _position(here)
         here.senses.wire.take()
         send(here, partner="harbor", patient=PATIENT, user=AUTHOR)
-        calls = [call for call in here.senses.wire.take()[0].splitlines() if "/fhir" in call and "well-known" not in call]
+        calls = [
+            call for call in here.senses.wire.take()[0].splitlines() if "/fhir" in call and "well-known" not in call
+        ]
         rows = _rows_since(here, before)
     intended = [row["crossing"] for row in rows if row.get("phase") == "intended"]
     outcomes = [row["crossing"] for row in rows if row.get("phase") == "outcome"]
@@ -111,7 +119,11 @@ def no_row_no_crossing(bench: Bench) -> None:
 
 CHECKS: tuple[Check[Bench], ...] = (
     Check("audit: the chain holds", "in every world, with the rows of what was done", holds),
-    Check("audit: a change is found", "a flipped bit, a missing row, a cut tail; the first bad row is named", finds_a_change),
+    Check(
+        "audit: a change is found",
+        "a flipped bit, a missing row, a cut tail; the first bad row is named",
+        finds_a_change,
+    ),
     Check("audit: every look", "a row for each read, denial, absence and list", every_look),
     Check("audit: every crossing", "announced before, concluded after, one id, the release named", every_crossing),
     Check("audit: no row, no crossing", "without the audit nothing is read or asked", no_row_no_crossing),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from smart_app.logs import FIELDS
 from smart_app.proofs.canary_search import found_in
@@ -67,21 +68,37 @@ def _write_everywhere(here: Instance) -> list[tuple[str, str]]:
     """A word in paths, queries, headers, forms and bodies, and a store that is gone: what came back for each."""
     clinician, program = here.launch(AUTHOR, PATIENT), here.program("harbor")
     word = {"csrf_token": clinician.token(), "alias": ECHO, "answer": ECHO, "step": ECHO, "reason": ECHO, "kind": ECHO}
-    asked: list[tuple[Seat, str, str, dict[str, object]]] = [
-        *((seat, "GET", f"{path}{ECHO}", {}) for seat in (here.stranger(), clinician, program) for path in ("/", "?q=", "/x/")),
-        *((clinician, "POST", path, {"form": word}) for path in ("privacy", "note", "connect/harbor", "reason", "cards")),
-        *((program, "POST", path, {"body": body, "content_type": "application/fhir+json"})
-          for path in ("", "/Consent", "/Bundle/$validate")
-          for body in (ECHO.encode(), b'{"resourceType":"Bundle","%s":1}' % ECHO.encode(),
-                       json.dumps({"resourceType": "Bundle", "type": ECHO, "entry": [{"resource": {ECHO: 1}}]}).encode())),
+    asked: list[tuple[Seat, str, str, dict[str, Any]]] = [
+        *(
+            (seat, "GET", f"{path}{ECHO}", {})
+            for seat in (here.stranger(), clinician, program)
+            for path in ("/", "?q=", "/x/")
+        ),
+        *(
+            (clinician, "POST", path, {"form": word})
+            for path in ("privacy", "note", "connect/harbor", "reason", "cards")
+        ),
+        *(
+            (program, "POST", path, {"body": body, "content_type": "application/fhir+json"})
+            for path in ("", "/Consent", "/Bundle/$validate")
+            for body in (
+                ECHO.encode(),
+                b'{"resourceType":"Bundle","%s":1}' % ECHO.encode(),
+                json.dumps({"resourceType": "Bundle", "type": ECHO, "entry": [{"resource": {ECHO: 1}}]}).encode(),
+            )
+        ),
         (here.stranger(""), "GET", f"/launch?iss=https://{ECHO}.example&launch={ECHO}", {}),
         (here.stranger(""), "GET", f"/callback?code={ECHO}&state={ECHO}", {}),
-        (here.stranger(""), "POST", "/token", {"body": f"client_assertion={ECHO}".encode(),
-                                               "content_type": "application/x-www-form-urlencoded"}),
-    ]  # fmt: skip
+        (
+            here.stranger(""),
+            "POST",
+            "/token",
+            {"body": f"client_assertion={ECHO}".encode(), "content_type": "application/x-www-form-urlencoded"},
+        ),
+    ]
     answers = []
     for seat, method, path, more in asked:
-        text = seat.ask(method, path, headers={"Referer": ECHO}, **more).get_data(as_text=True)  # type: ignore[arg-type]
+        text = seat.ask(method, path, headers={"Referer": ECHO}, **more).get_data(as_text=True)
         answers.append((f"{method} {path}".replace(ECHO, "…"), text))
     with here.broken_store(ECHO):
         for seat, path in ((clinician, ""), (clinician, "connect"), (program, "/Task"), (here.stranger(""), "/health")):

@@ -69,12 +69,16 @@ def only_the_allow_list(bench: Bench) -> None:
     with here.undone():
         good = bundle(here, "harbor", once="prove-list")
         for kind, key, value in (
-            ("Patient", "address", [{"text": WORD}]), ("Patient", "contact", [{"name": {"text": WORD}}]),
-            ("Patient", "birthDate", "1990-01-01"), ("ServiceRequest", "note", [{"text": WORD}]),
-            ("ServiceRequest", "reasonCode", [{"text": WORD}]), ("Task", "description", WORD),
+            ("Patient", "address", [{"text": WORD}]),
+            ("Patient", "contact", [{"name": {"text": WORD}}]),
+            ("Patient", "birthDate", "1990-01-01"),
+            ("ServiceRequest", "note", [{"text": WORD}]),
+            ("ServiceRequest", "reasonCode", [{"text": WORD}]),
+            ("Task", "description", WORD),
             ("Task", "contained", [{"resourceType": "Patient", "id": "x", "name": [{"text": WORD}]}]),
-            ("ServiceRequest", WORD, 1), ("Patient", "text", {"status": "generated", "div": f"<div>{WORD}</div>"}),
-        ):  # fmt: skip
+            ("ServiceRequest", WORD, 1),
+            ("Patient", "text", {"status": "generated", "div": f"<div>{WORD}</div>"}),
+        ):
             wrong = copy.deepcopy(good)
             _entries(wrong, kind)[0][key] = value
             _refused(here, wrong, f"{kind}.{'…' if key == WORD else key}")
@@ -102,7 +106,9 @@ def labelled(bench: Bench) -> None:
         good = bundle(here, "harbor", once="prove-labels")
         for what, codes in (("a lower one", ["N"]), ("two levels", ["V", "R"])):
             wrong = copy.deepcopy(good)
-            _entries(wrong, "Task")[0]["meta"]["security"] = [{"system": confidentiality, "code": code} for code in codes]
+            _entries(wrong, "Task")[0]["meta"]["security"] = [
+                {"system": confidentiality, "code": code} for code in codes
+            ]
             _refused(here, wrong, what)
         bare = copy.deepcopy(good)
         for one in bare["entry"]:
@@ -113,8 +119,8 @@ def labelled(bench: Bench) -> None:
         require(answer.status_code == 202, f"without labels: {answer.status_code}")
         task = answer.headers["Location"].rsplit("/", 1)[1]
         shown = json.loads(here.program("harbor").ask("GET", f"/Task/{task}").get_data())
-        codes = {label["code"] for label in shown["meta"]["security"]}
-        require({"V", "SDV"} <= codes, f"stored with {sorted(codes)}")
+        stored = {label["code"] for label in shown["meta"]["security"]}
+        require({"V", "SDV"} <= stored, f"stored with {sorted(stored)}")
 
 
 def unlabelled_is_hidden(bench: Bench) -> None:
@@ -144,7 +150,9 @@ def back_only_under_a_release(bench: Bench) -> None:
     world = bench.worlds[OUT_TO_INBOX]
     here, ids = world.here, world.ids
     with here.undone():
-        here.advocate("northside").ask("POST", f"/items/{ids.case}/open", form={"csrf_token": here.advocate("northside").token()})
+        here.advocate("northside").ask(
+            "POST", f"/items/{ids.case}/open", form={"csrf_token": here.advocate("northside").token()}
+        )
         seat = here.program("northside")
         read = seat.ask("GET", f"/Task/{ids.task}")
         require(read.status_code == 200, f"the program does not read its Task: {read.status_code}")
@@ -177,15 +185,25 @@ def told_only_under_a_release(bench: Bench) -> None:
             status = seat.ask("GET", f"/Appointment/{visit}").status_code
             require(status == wanted, f"released {tells}: the visit is answered {status}")
             told = seat.ask("GET", f"/Task/{task}").get_data()
-            require((told != before) is tells, f"released {tells}: its Task says {'more' if told != before else 'nothing'}")
+            require(
+                (told != before) is tells, f"released {tells}: its Task says {'more' if told != before else 'nothing'}"
+            )
 
 
 CHECKS: tuple[Check[Bench], ...] = (
     Check("coming in: only under a release", "else 422, nothing kept, nothing repeated", only_under_a_release),
-    Check("coming in: only the allow-list", "no place, story, relative, nested or additional resource", only_the_allow_list),
+    Check(
+        "coming in: only the allow-list",
+        "no place, story, relative, nested or additional resource",
+        only_the_allow_list,
+    ),
     Check("coming in: the same for everybody", "known or unknown: same bytes, same statements", same_for_everybody),
     Check("coming in: labelled", "lower or double labels refused, none made whole", labelled),
     Check("coming in: unlabelled is hidden", "shown to nobody, and told", unlabelled_is_hidden),
-    Check("coming in: back only under a release", "a program's word without one is not stored", back_only_under_a_release),
-    Check("coming in: told only under a release", "day and time only where they were released", told_only_under_a_release),
+    Check(
+        "coming in: back only under a release", "a program's word without one is not stored", back_only_under_a_release
+    ),
+    Check(
+        "coming in: told only under a release", "day and time only where they were released", told_only_under_a_release
+    ),
 )

@@ -35,7 +35,7 @@ def routes(app: Flask, *, launch_id: str = "") -> Iterator[tuple[Rule, str]]:
 
 
 def _answers(here: Instance) -> Iterator[tuple[str, str, TestResponse, bool]]:
-    """"surface", what was asked, the answer, and whether it was a clinic's launch: each route by each method that it
+    """ "surface", what was asked, the answer, and whether it was a clinic's launch: each route by each method that it
     takes and by one that it does not, and addresses that are none."""
     for name, seats in (
         ("clinic", (here.stranger(""), here.launch(AUTHOR, PATIENT))),
@@ -120,9 +120,12 @@ def no_foreign_form(bench: Bench) -> None:
     """A page somewhere else cannot make a signed-in browser send one of our forms, even with a form token."""
     here = bench.without.here
     elsewhere: tuple[dict[str, str], ...] = (
-        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "null"},
-        {"Origin": "https://evil.example"}, {},
-    )  # fmt: skip
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "null"},
+        {"Origin": "https://evil.example"},
+        {},
+    )
     with here.undone():
         forms = list(_forms(here))
         tokens = {seat.app.name + seat.launch_id: _token(seat) for seat, _, _ in (forms[0], forms[-1])}
@@ -157,7 +160,13 @@ def no_way_elsewhere(bench: Bench) -> None:
     here = bench.without.here
     with here.undone():
         inside = here.launch(AUTHOR, PATIENT).launch_id
-        for path in ("//evil.example/v/x", f"/v/{inside}", "/fhir//Task/x", f"/v//{inside}/", "/phones?next=//evil.example"):
+        for path in (
+            "//evil.example/v/x",
+            f"/v/{inside}",
+            "/fhir//Task/x",
+            f"/v//{inside}/",
+            "/phones?next=//evil.example",
+        ):
             answer = here.stranger("").ask("GET", path, headers={"Host": "evil.example"})
             told = str(answer.headers.get("Location", ""))
             require("evil" not in told + answer.get_data(as_text=True), f"{path}: Location «{told}»")

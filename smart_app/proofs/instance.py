@@ -51,16 +51,30 @@ SECONDS = 3_000  # a person stays signed in for as long as a proof may take
 MAIL = '[mail]\nhost = "localhost"\nport = 2525\nsecurity = "none"\nsender = "office@clinic.example"\n\n'
 TYPES = ("Observation", "ServiceRequest", "Appointment")
 GRANTED = frozenset(
-    "launch openid fhirUser online_access patient/Patient.rs patient/Encounter.rs patient/Observation.cruds "
-    "patient/ServiceRequest.cruds user/Appointment.cruds".split()
+    [
+        "launch",
+        "openid",
+        "fhirUser",
+        "online_access",
+        "patient/Patient.rs",
+        "patient/Encounter.rs",
+        "patient/Observation.cruds",
+        "patient/ServiceRequest.cruds",
+        "user/Appointment.cruds",
+    ]
 )
 PARTNER_SCOPES = " ".join(
     f"system/{kind}.{may}"
     for kind, may in (
-        ("Bundle", "c"), ("Patient", "c"), ("Consent", "c"), ("ServiceRequest", "cr"), ("Task", "crus"),
-        ("Appointment", "cr"), ("HealthcareService", "ru"),
+        ("Bundle", "c"),
+        ("Patient", "c"),
+        ("Consent", "c"),
+        ("ServiceRequest", "cr"),
+        ("Task", "crus"),
+        ("Appointment", "cr"),
+        ("HealthcareService", "ru"),
     )
-)  # fmt: skip
+)
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -76,9 +90,15 @@ class Seat:
     form_page: str = "phones"
 
     def ask(
-        self, method: str, path: str, *, form: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None,
-        body: bytes | None = None, content_type: str | None = None,
-    ) -> TestResponse:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str | None = None,
+    ) -> TestResponse:
         """One request as this person's browser or system sends it."""
         sent = {**({"Sec-Fetch-Site": "same-origin"} if form is not None else {}), **self.headers, **(headers or {})}
         data = body if body is not None else form
@@ -187,7 +207,9 @@ class Instance:
     def no_audit(self) -> Iterator[None]:
         """No row can be added to the audit meanwhile."""
         connection = sqlite3.connect(self.database, timeout=20, isolation_level=None)
-        connection.execute("CREATE TRIGGER prove_no_row BEFORE INSERT ON audit_row BEGIN SELECT RAISE(ABORT, 'full'); END")
+        connection.execute(
+            "CREATE TRIGGER prove_no_row BEFORE INSERT ON audit_row BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
         try:
             yield
         finally:
@@ -204,13 +226,14 @@ class Instance:
         go on."""
         with replaced(worker_app, "now", lambda: self.now + later):
             worker = worker_app.create_worker(self.settings)
-        worker.run_once()
         self.senses.listen()
+        worker.run_once()
 
     def alert(self) -> None:
         """The mails to programs' staff that are due now."""
-        inbox_app.create_staff_alert(self.settings).run_once()
+        alert = inbox_app.create_staff_alert(self.settings)
         self.senses.listen()
+        alert.run_once()
 
     # -- people ------------------------------------------------------------------------------------------------------
 
@@ -234,18 +257,19 @@ class Instance:
             expires_at=self.now + timedelta(seconds=SECONDS),
         )
         tokens = {
-            "access_token": "prove-ehr-token", "refresh_token": None, "expires_at": now + SECONDS,
-            "token_endpoint": f"{issuer}/token", "revocation_endpoint": None,
-        }  # fmt: skip
+            "access_token": "prove-ehr-token",
+            "refresh_token": None,
+            "expires_at": now + SECONDS,
+            "token_endpoint": f"{issuer}/token",
+            "revocation_endpoint": None,
+        }
         store = LaunchStore(self.base.engine, self.base.cipher, self.settings.tenant_id)
         first = secrets.token_urlsafe(32)
         store.create_session(session_id, first, now=now, expires_at=now + SECONDS)
         row = LaunchRow(launch_id, session_id, context.to_json(), tokens, 1, 0, now, now + SECONDS)
         data = {"csrf_token": secrets.token_hex(20)}
         store.add_launch(row, new_cookie=cookie, session_expires_at=now + SECONDS, data=data)
-        return Seat(
-            self, self.clinic, f"/v/{launch_id}/", {"Cookie": f"{COOKIE_NAME}={cookie}"}, launch_id=launch_id
-        )
+        return Seat(self, self.clinic, f"/v/{launch_id}/", {"Cookie": f"{COOKIE_NAME}={cookie}"}, launch_id=launch_id)
 
     def stranger(self, path: str = "/") -> Seat:
         """Somebody with a browser and nothing else."""
@@ -255,10 +279,13 @@ class Instance:
         """A program's system with a token of today."""
         token = secrets.token_urlsafe(32)
         row = {
-            "tenant_id": self.settings.tenant_id, "client_id": f"{partner_id}-system", "scopes": scopes,
-            "token_hash": hashlib.sha256(token.encode()).hexdigest(), "jti_hash": secrets.token_hex(32),
+            "tenant_id": self.settings.tenant_id,
+            "client_id": f"{partner_id}-system",
+            "scopes": scopes,
+            "token_hash": hashlib.sha256(token.encode()).hexdigest(),
+            "jti_hash": secrets.token_hex(32),
             "expires_at": int(time.time()) + SECONDS,
-        }  # fmt: skip
+        }
         with self.base.engine.begin() as connection:
             connection.execute(launch_token.insert().values(row))
         return Seat(self, self.clinic, "/fhir", {"Authorization": f"Bearer {token}"})

@@ -23,7 +23,7 @@ FIRST = "00000000-0000-4000-8000-000000000000"  # before every id
 
 
 def _both(bench: Bench, ask: Ask) -> list[Exchange]:
-    """The same in the world with it and without; by its own ids and by nobody's. What came back, for more to look at."""
+    """The same in the world with it and without; by its own ids and by nobody's. Gives what came back."""
     found: list[Exchange] = []
     for variant in (OUT_TO_SYSTEM, INBOUND):
         world = bench.worlds[variant]
@@ -93,7 +93,9 @@ def versions(bench: Bench) -> None:
                     made.append(seat.record("GET", f"/{kind}/{one}", headers=headers))
             put = as_bytes(_task(ids))
             made.append(seat.record("PUT", f"/Task/{ids.task}", body=put, headers={"If-Match": tag}, content_type=JSON))
-            made.append(seat.record("PUT", f"/Task/{ids.task}", body=body, headers={"If-Match": tag}, content_type=JSON))
+            made.append(
+                seat.record("PUT", f"/Task/{ids.task}", body=body, headers={"If-Match": tag}, content_type=JSON)
+            )
         return made
 
     found = _both(bench, ask)
@@ -104,13 +106,19 @@ def versions(bench: Bench) -> None:
 def _task(ids: Ids) -> dict[str, object]:
     """A Task that its form alone does not refuse."""
     return {
-        "resourceType": "Task", "id": ids.task, "status": "accepted", "intent": "order",
+        "resourceType": "Task",
+        "id": ids.task,
+        "status": "accepted",
+        "intent": "order",
         "code": {"coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}]},
         "identifier": [{"system": "https://clinic.example/id/task", "value": ids.task}],
-        "focus": {"reference": f"ServiceRequest/{ids.request}"}, "for": {"reference": f"Patient/{ids.patient}"},
-        "authoredOn": "2026-01-01", "requester": {"reference": "Organization/hc1"},
-        "owner": {"reference": "Organization/northside"}, "restriction": {"period": {"end": "2026-02-01T00:00:00Z"}},
-    }  # fmt: skip
+        "focus": {"reference": f"ServiceRequest/{ids.request}"},
+        "for": {"reference": f"Patient/{ids.patient}"},
+        "authoredOn": "2026-01-01",
+        "requester": {"reference": "Organization/hc1"},
+        "owner": {"reference": "Organization/northside"},
+        "restriction": {"period": {"end": "2026-02-01T00:00:00Z"}},
+    }
 
 
 def operations(bench: Bench) -> None:
@@ -118,11 +126,21 @@ def operations(bench: Bench) -> None:
 
     def ask(seat: Seat, ids: Ids) -> Sequence[Exchange]:
         paths = (
-            ("POST", "/Task/_search"), ("GET", f"/Patient/{ids.patient}/$everything"), ("GET", f"/Task/{ids.task}/$meta"),
-            ("GET", "/$export"), ("GET", "/Observation/$lastn"), ("POST", "/$graphql"), ("POST", "/Subscription"),
-            ("GET", f"/Task/{ids.task}/_history/1"), ("GET", f"/Patient/{ids.patient}"), ("GET", "/Patient"),
-            ("GET", f"/Consent/{ids.consent}"), ("GET", "/Appointment"), ("GET", "/Slot"), ("DELETE", f"/Task/{ids.task}"),
-        )  # fmt: skip
+            ("POST", "/Task/_search"),
+            ("GET", f"/Patient/{ids.patient}/$everything"),
+            ("GET", f"/Task/{ids.task}/$meta"),
+            ("GET", "/$export"),
+            ("GET", "/Observation/$lastn"),
+            ("POST", "/$graphql"),
+            ("POST", "/Subscription"),
+            ("GET", f"/Task/{ids.task}/_history/1"),
+            ("GET", f"/Patient/{ids.patient}"),
+            ("GET", "/Patient"),
+            ("GET", f"/Consent/{ids.consent}"),
+            ("GET", "/Appointment"),
+            ("GET", "/Slot"),
+            ("DELETE", f"/Task/{ids.task}"),
+        )
         return [seat.record(method, path) for method, path in paths]
 
     found = _both(bench, ask)
@@ -155,7 +173,13 @@ def left_behind(bench: Bench) -> None:
     with here.undone():
         page = here.launch("sched-kim", None).ask("GET", f"queue/{ids.visit}").get_data(as_text=True)
         shown = here.program("harbor").record("GET", f"/Task/{ids.task}").body
-    hidden = {"case": ids.case, "task": ids.task, "patient": ids.patient, "consent": ids.consent, "request": ids.request}
+    hidden = {
+        "case": ids.case,
+        "task": ids.task,
+        "patient": ids.patient,
+        "consent": ids.consent,
+        "request": ids.request,
+    }
     for name, one in hidden.items():
         require(one not in page, f"the scheduler's page names the {name}")
     require(ids.case not in shown and ids.visit not in shown, "a program's Task names our case or visit")
@@ -185,8 +209,13 @@ def _home(here: Instance, patient: str, registration: str, case: str) -> list[Ex
 def no_trace_on_pages(bench: Bench) -> None:
     """No count, banner, recent list or suggestion: pages without an id in the address are the same for each desk."""
     for variant, world in bench.worlds.items():
-        for user, page in (("coord-ellis", "contacts"), ("officer-grant", "alerts"), ("it-raman", "registrations"),
-                           ("lead-osei", "agreements"), ("sched-kim", "queue")):  # fmt: skip
+        for user, page in (
+            ("coord-ellis", "contacts"),
+            ("officer-grant", "alerts"),
+            ("it-raman", "registrations"),
+            ("lead-osei", "agreements"),
+            ("sched-kim", "queue"),
+        ):
             if variant == INBOUND and user == "sched-kim":
                 continue
             with world.here.undone(), bench.without.here.undone():
@@ -197,13 +226,37 @@ def no_trace_on_pages(bench: Bench) -> None:
 
 CHECKS: tuple[Check[Bench], ...] = (
     Check("leak paths: totals and pages", "counted after the filter", totals),
-    Check("leak paths: includes and chains", "refused unread, in constant bytes", partial(not_offered, queries=(
-        "_include=Task:focus", "_revinclude=Provenance:target", "_has:Task:focus:status=x", "focus.subject=x",
-        "owner:missing=true", "_id={task}", "patient=Patient/{patient}",
-    ))),
-    Check("leak paths: tags, labels and sorting", "refused unread, in constant bytes", partial(not_offered, queries=(
-        "_security=V", "_security:not=V", "_tag=x", "_sort=-_lastUpdated", "_profile=x", "_summary=count",
-    ))),
+    Check(
+        "leak paths: includes and chains",
+        "refused unread, in constant bytes",
+        partial(
+            not_offered,
+            queries=(
+                "_include=Task:focus",
+                "_revinclude=Provenance:target",
+                "_has:Task:focus:status=x",
+                "focus.subject=x",
+                "owner:missing=true",
+                "_id={task}",
+                "patient=Patient/{patient}",
+            ),
+        ),
+    ),
+    Check(
+        "leak paths: tags, labels and sorting",
+        "refused unread, in constant bytes",
+        partial(
+            not_offered,
+            queries=(
+                "_security=V",
+                "_security:not=V",
+                "_tag=x",
+                "_sort=-_lastUpdated",
+                "_profile=x",
+                "_summary=count",
+            ),
+        ),
+    ),
     Check("leak paths: filters", "over what the caller is shown", changed_since),
     Check("leak paths: parts of a record", "not offered; labels are never left out", elements),
     Check("leak paths: versions and conditions", "looked at after the permit", versions),
@@ -212,4 +265,4 @@ CHECKS: tuple[Check[Bench], ...] = (
     Check("leak paths: what is left behind", "nothing shown leads to what is hidden", left_behind),
     Check("leak paths: another chart", "nothing of it in a child's chart or at another EHR", another_chart),
     Check("leak paths: pages", "no count, banner, list or suggestion", no_trace_on_pages),
-)  # fmt: skip
+)

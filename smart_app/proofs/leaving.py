@@ -23,9 +23,13 @@ from smart_app.proofs.wire import VISIT, replaced
 
 MAIL = ("You have an item", "You have an item.\nTiene un mensaje.")
 EXTRA = "Ombelrot-Extra-91"
-_SCHEDULER = {
-    "role": Role.SCHEDULER, "purpose": Purpose.HOPERAT, "patient_id": None, "encounter_id": None, "site_role": "scheduler",
-}  # fmt: skip
+_SCHEDULER: dict[str, Any] = {
+    "role": Role.SCHEDULER,
+    "purpose": Purpose.HOPERAT,
+    "patient_id": None,
+    "encounter_id": None,
+    "site_role": "scheduler",
+}
 SENT = frozenset({"Patient", "Consent", "ServiceRequest", "Task"})
 
 
@@ -92,16 +96,26 @@ def _richer_parcels() -> Iterator[None]:
     """As if everything about a person stood in the vault."""
     release = VaultDoor.release
     more = {
-        "telecom": [{"value": EXTRA}], "address": [{"text": EXTRA}], "birthDate": EXTRA, "contact": [{"name": EXTRA}],
-        "contained": [{"resourceType": "Patient", "id": EXTRA}], "note": [{"text": EXTRA}], "encounter": {"display": EXTRA},
-        "reasonCode": [{"text": EXTRA}], "insurance": [{"display": EXTRA}], "description": EXTRA, "text": {"div": EXTRA},
-    }  # fmt: skip
+        "telecom": [{"value": EXTRA}],
+        "address": [{"text": EXTRA}],
+        "birthDate": EXTRA,
+        "contact": [{"name": EXTRA}],
+        "contained": [{"resourceType": "Patient", "id": EXTRA}],
+        "note": [{"text": EXTRA}],
+        "encounter": {"display": EXTRA},
+        "reasonCode": [{"text": EXTRA}],
+        "insurance": [{"display": EXTRA}],
+        "description": EXTRA,
+        "text": {"div": EXTRA},
+    }
 
     def richer(door: VaultDoor, *args: Any) -> Parcel | None:
         parcel = release(door, *args)
         if parcel is None:
             return None
-        parts = {name: {**getattr(parcel, name), **more} for name in ("patient", "service_request", "task")}
+        parts: dict[str, Any] = {
+            name: {**getattr(parcel, name), **more} for name in ("patient", "service_request", "task")
+        }
         return replace(parcel, **parts)
 
     with replaced(VaultDoor, "release", richer):
@@ -188,7 +202,13 @@ def least_for_the_desk(bench: Bench) -> None:
     for one in read:
         text = str(one.payload)
         require(one.is_redacted and "SDV" not in text, f"{one.reference.split('/')[0]} is not redacted")
-        for word in ("Organization/harbor", "Organization/northside", "performer", "requester': {'reference", "reasonCode"):
+        for word in (
+            "Organization/harbor",
+            "Organization/northside",
+            "performer",
+            "requester': {'reference",
+            "reasonCode",
+        ):
             require(word not in text, f"{one.reference.split('/')[0]} shows {word}")
 
 
@@ -223,10 +243,18 @@ def note(seat: Seat, *, wants_copy: bool = False) -> int:
 
 CHECKS: tuple[Check[Bench], ...] = (
     Check("leaving: only under a release", "run out or taken back: nothing is sent", only_under_a_release),
-    Check("leaving: only with an agreement", "suspended: nothing is sent, and the program is out", only_with_an_agreement),
+    Check(
+        "leaving: only with an agreement", "suspended: nothing is sent, and the program is out", only_with_an_agreement
+    ),
     Check("leaving: only the allow-list", "whatever stood in the vault", only_the_allow_list),
-    Check("leaving: no copy without a proof", "copies wanted, proof run out: no EHR is written to", no_copy_without_proof),
-    Check("leaving: not before the question", "record and send are locked, cards and phones open", nothing_before_the_question),
+    Check(
+        "leaving: no copy without a proof", "copies wanted, proof run out: no EHR is written to", no_copy_without_proof
+    ),
+    Check(
+        "leaving: not before the question",
+        "record and send are locked, cards and phones open",
+        nothing_before_the_question,
+    ),
     Check("leaving: nothing for minors", "record and send are off in a child's chart", nothing_for_minors),
     Check("leaving: only this patient's visit", "another patient's visit makes no care team", only_this_patients_visit),
     Check("leaving: constant mails", "the same subject and words for everybody", constant_mails),

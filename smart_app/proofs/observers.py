@@ -77,9 +77,14 @@ def _system(partner_id: str) -> Callable[[Instance, Ids], Recording]:
             made.append(seat.record("PUT", f"/Task/{ids.task}", body=task, headers={"If-Match": match}, **json))
         patch = b'[{"op":"replace","path":"/status","value":"accepted"}]'
         made.append(
-            seat.record("PATCH", f"/Task/{ids.task}", body=patch, headers={"If-Match": 'W/"1"'},
-                        content_type="application/json-patch+json")
-        )  # fmt: skip
+            seat.record(
+                "PATCH",
+                f"/Task/{ids.task}",
+                body=patch,
+                headers={"If-Match": 'W/"1"'},
+                content_type="application/json-patch+json",
+            )
+        )
         for path in ("/Consent", "", "/Bundle/$validate"):
             made.append(seat.record("POST", path, body=as_bytes(_release_of(partner_id, ids)), **json))
         return made
@@ -89,7 +94,12 @@ def _system(partner_id: str) -> Callable[[Instance, Ids], Recording]:
 
 def _release_of(partner_id: str, ids: Ids) -> dict[str, Any]:
     about = {"reference": f"https://clinic.example/fhir/Task/{ids.task}"}
-    return {"resourceType": "Consent", "status": "active", "patient": about, "organization": [{"reference": partner_id}]}
+    return {
+        "resourceType": "Consent",
+        "status": "active",
+        "patient": about,
+        "organization": [{"reference": partner_id}],
+    }
 
 
 def _inbox(partner_id: str) -> Callable[[Instance, Ids], Recording]:
@@ -157,8 +167,10 @@ OBSERVERS: tuple[Observer, ...] = (
     Observer("the author, from the same patient id at another EHR", _staff(AUTHOR, PATIENT, registration="b")),
     Observer("the author, without a chart", _staff(AUTHOR, None)),
     *(Observer(f"{user}, from another patient's chart", _staff(user, OTHER_PATIENT)) for user in CLINICAL),
-    *(Observer(f"{user}, from the patient's chart, no visit", _staff(user, PATIENT, has_visit=False))
-      for user in CLINICAL),
+    *(
+        Observer(f"{user}, from the patient's chart, no visit", _staff(user, PATIENT, has_visit=False))
+        for user in CLINICAL
+    ),
     Observer("scheduler", _staff("sched-kim", None), frozenset({INBOUND})),
     Observer("coordinator", _staff("coord-ellis", None)),
     Observer("privacy officer", _staff("officer-grant", None)),
@@ -174,4 +186,4 @@ OBSERVERS: tuple[Observer, ...] = (
     Observer("the operator", _operator),
     Observer("nurse-ortiz, from the patient's chart", _staff("nurse-ortiz", PATIENT), SENT_OUT),
     Observer("the author, from the patient's chart", _staff(AUTHOR, PATIENT), SENT_OUT),
-)  # fmt: skip
+)

@@ -88,5 +88,3 @@ def _ids(instance: Instance, case_id: str) -> Ids:
         if kind in by_type
     }
     return Ids(case=case_id, **known)
-
-

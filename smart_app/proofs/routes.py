@@ -16,11 +16,17 @@ CLINICIANS = frozenset({"dr-lee", "nurse-ortiz", "ma-brooks", "sw-haddad", "bh-n
 DESKS = frozenset({"sched-kim", "coord-ellis", "officer-grant", "lead-osei", "it-raman"})
 # Blueprint -> who may open its pages. A new blueprint under a launch has to be written down here.
 MAY_OPEN: dict[str, frozenset[str]] = {
-    "chart": CLINICIANS, "disclosure": CLINICIANS, "education": CLINICIANS, "referral": CLINICIANS,
-    "schedule": frozenset({"sched-kim"}), "follow_up": frozenset({"coord-ellis"}),
-    "privacy": frozenset({"officer-grant"}), "partnership": frozenset({"lead-osei"}),
-    "registrations": frozenset({"it-raman"}), "launch_check": frozenset({"it-raman"}),
-}  # fmt: skip
+    "chart": CLINICIANS,
+    "disclosure": CLINICIANS,
+    "education": CLINICIANS,
+    "referral": CLINICIANS,
+    "schedule": frozenset({"sched-kim"}),
+    "follow_up": frozenset({"coord-ellis"}),
+    "privacy": frozenset({"officer-grant"}),
+    "partnership": frozenset({"lead-osei"}),
+    "registrations": frozenset({"it-raman"}),
+    "launch_check": frozenset({"it-raman"}),
+}
 FOR_EACH = frozenset({"entry", "launch_phones", "phones_in_launch", "ehr_colors"})
 DENIED = frozenset({403, 404})
 # Pages of a role that is not its own, without an id in them, open for that role: this shows that the rest is denied for
@@ -74,13 +80,18 @@ def by_relation(bench: Bench) -> None:
             if variant != OUT_TO_INBOX:
                 task, nobody = f"/Task/{world.ids.task}", f"/Task/{none.task}"
                 others.append(("another program", here.program("northside"), task, nobody))
-                others.append(("another inbox", here.advocate("northside"), f"/items/{world.ids.case}", f"/items/{none.case}"))
+                others.append(
+                    ("another inbox", here.advocate("northside"), f"/items/{world.ids.case}", f"/items/{none.case}")
+                )
             for who, seat, it, nothing in others:
                 got, absent = seat.record("GET", it), seat.record("GET", nothing)
                 same = (got.status, alike(got.body), alike(got.headers), got.statements)
                 want = (404, alike(absent.body), alike(absent.headers), absent.statements)
-                require(same == want, f"{variant}, {who}: {got.status} with {got.statements} statements, "
-                                      f"absent {absent.status} with {absent.statements}")  # fmt: skip
+                require(
+                    same == want,
+                    f"{variant}, {who}: {got.status} with {got.statements} statements, "
+                    f"absent {absent.status} with {absent.statements}",
+                )
             _sees_it(here, variant, sent, visit)
 
 
@@ -126,7 +137,10 @@ def by_token(bench: Bench) -> None:
                 for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
                     one = seat.record(method, path)
                     require(one.status == 401 and one.statements <= 1, f"{method} {rule.rule}: {one.status}")
-        for left_out, method, path in (("system/Task.crus", "GET", "/Task"), ("system/Appointment.cr", "GET", "/Appointment/x")):
+        for left_out, method, path in (
+            ("system/Task.crus", "GET", "/Task"),
+            ("system/Appointment.cr", "GET", "/Appointment/x"),
+        ):
             seat = here.program("harbor", scopes=PARTNER_SCOPES.replace(left_out, ""))
             status = seat.ask(method, path).status_code
             require(status == 403, f"{path} without {left_out}: {status}")
@@ -134,7 +148,11 @@ def by_token(bench: Bench) -> None:
 
 CHECKS: tuple[Check[Bench], ...] = (
     Check("routes: by role", "each role opens its own pages and nothing else", by_role),
-    Check("routes: by relation", "who is not on the item gets what is not there, to the byte and the statement", by_relation),
+    Check(
+        "routes: by relation",
+        "who is not on the item gets what is not there, to the byte and the statement",
+        by_relation,
+    ),
     Check("routes: by cookie", "a launch id opens nothing but for its own browser", by_cookie),
     Check("routes: by token", "no token 401, too small a scope 403, before any look-up", by_token),
 )

@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
-from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from parties import ProgramSystem, Vault, sit_down
 
 from smart_app.demo import Place
+from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from smart_app.tour.browser import Browser, Page
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, until
 

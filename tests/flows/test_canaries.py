@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from parties import Plays, Vault, case_of, sit_down
 
 from smart_app.demo import Place
+from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, bundle_of, resource_in, until
 
 # Agreements, and which programs' computers spoke to us in the last minutes: no case and no patient in them.
