@@ -144,6 +144,18 @@ def unlabelled_is_hidden(bench: Bench) -> None:
             require("vault-row-not-trusted" in kinds, f"nobody was told of «{label}»")
 
 
+def too_low_is_hidden(bench: Bench) -> None:
+    """A row that is whole, and whose own label is too low to be one of ours, is shown to nobody either."""
+    world = bench.worlds[OUT_TO_INBOX]
+    here, ids = world.here, world.ids
+    with here.undone():
+        here.relabel(ids.case, "N")
+        status = attested(here.launch(AUTHOR, PATIENT)).ask("GET", f"sent/{ids.case}").status_code
+        require(status == 404, f"a row labelled N is shown: {status}")
+        kinds = {alert.kind for alert in here.services.alerts.open_alerts()}
+        require("vault-row-not-trusted" in kinds, "nobody was told")
+
+
 def back_only_under_a_release(bench: Bench) -> None:
     """Without the survivor's release to the clinic a program's word is refused in constant bytes and not stored; with
     one, only as far as its tier reaches."""
@@ -200,6 +212,7 @@ CHECKS: tuple[Check[Bench], ...] = (
     Check("coming in: the same for everybody", "known or unknown: same bytes, same statements", same_for_everybody),
     Check("coming in: labelled", "lower or double labels refused, none made whole", labelled),
     Check("coming in: unlabelled is hidden", "shown to nobody, and told", unlabelled_is_hidden),
+    Check("coming in: too low is hidden", "a row whose label is none of ours is shown to nobody", too_low_is_hidden),
     Check(
         "coming in: back only under a release", "a program's word without one is not stored", back_only_under_a_release
     ),

@@ -21,10 +21,10 @@ CHECKS: tuple[Check[Bench], ...] = tuple(
     for check in module.CHECKS
 )
 INTRODUCTION = (
-    "Made by `warm-referral prove --report FILE` on health centers that are thrown away afterwards: four of them, equal",
-    "but for one referral, with the real web apps, worker and database. Everything an observer gets is compared: status,",
-    "headers, body, size, SQL statements, log lines, outgoing calls and mails. Only clocks and random ids are made alike",
-    "before comparing. `tests/house/seeded_faults` removes one guard after the other and sees a check fail for each.",
+    "Made by `warm-referral prove --report FILE` on health centers that are thrown away afterwards: four of them,",
+    "equal but for one referral, with the real web apps, worker and database. All that an observer gets is compared:",
+    "status, headers, body, size, SQL statements, log lines, outgoing calls, mails. Only clocks and random ids are",
+    "made alike. `tests/house/seeded_faults` removes one guard after the other and sees a check fail for each.",
 )
 NOT_COMPARED = (
     "Time: measured elsewhere (`bench/`); here the number of SQL statements has to be equal.",
