@@ -36,11 +36,13 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @dataclass
 class Wire:
-    """``calls`` and ``mails`` since the last ``take``; ``writes``: every write to an EHR, for good."""
+    """``calls`` and ``mails`` since the last ``take``; ``writes`` and their ``bodies``: every write
+    to an EHR, and ``sent``: every body to a program's FHIR address, until somebody clears them."""
 
     calls: list[str] = field(default_factory=list)
     mails: list[str] = field(default_factory=list)
     writes: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
 
     @contextmanager
@@ -70,6 +72,7 @@ class Wire:
         is_search = path.endswith("/_search")
         if request.method != "GET" and "/fhir/" in path and path.startswith(("/a/", "/b/")) and not is_search:
             self.writes.append((str(request.method), path))
+            self.bodies.append(body)
         if path.startswith("/fhir"):
             self.sent.append(body)
         status, payload = _answer(str(request.method), path, urlsplit(request.url or ""))
