@@ -107,7 +107,7 @@ def require_plain(page: Page, status: int, words: str, *never: str) -> None:
         "x",
     ],
 )
-def test_attack_9_an_unknown_ehr_is_refused_before_any_connection(demo: Place, listener: Listener, iss: str) -> None:
+def test_attack_09_an_unknown_ehr_is_refused_before_any_connection(demo: Place, listener: Listener, iss: str) -> None:
     """An address that is not registered letter by letter gets a page, and nobody is called to find out.
 
     Break: fetch ``.well-known/smart-configuration`` of ``iss`` before ``registrations.for_issuer``.

@@ -76,7 +76,7 @@ def _patient_sent(program: SandboxProgram, alias: str) -> str:
 
 
 @pytest.mark.rule("attack 6")
-def test_attack_6_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxEhr, words: dict[str, str]) -> None:
+def test_attack_06_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxEhr, words: dict[str, str]) -> None:
     """Names, numbers, aliases and words of patients are in no file of the app: raw, encoded or hashed.
 
     Break: log ``request.full_path`` in ``surface.install_headers``, or store a payload beside ``body``.
@@ -90,7 +90,7 @@ def test_attack_6_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxE
 
 
 @pytest.mark.rule("attack 6")
-def test_attack_6_logs_hold_no_launch_no_case_and_no_program(demo: Place, words: dict[str, str]) -> None:
+def test_attack_06_logs_hold_no_launch_no_case_and_no_program(demo: Place, words: dict[str, str]) -> None:
     """The log says which kind of page was asked for and how it went; it cannot say by whom or about whom.
 
     Break: log ``request.path`` instead of the route's template in ``surface.install_headers``.
