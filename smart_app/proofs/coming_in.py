@@ -41,8 +41,12 @@ def _refused(here: Instance, payload: Any, what: str) -> None:
     require(WORD not in one.body, f"{what}: the answer repeats it")
     require(WORD not in one.log, f"{what}: the log repeats it")
     require(here.rows() == before, f"{what}: something was kept")
+
+
+def _nowhere(here: Instance) -> None:
+    """The word stands in no file of the health center, in no form."""
     found = found_in([WORD], [one for one in here.place.directory.iterdir() if one.is_file()])
-    require(found == [], f"{what}: {found}")
+    require(found == [], f"kept after all: {found}")
 
 
 def only_under_a_release(bench: Bench) -> None:
@@ -60,6 +64,7 @@ def only_under_a_release(bench: Bench) -> None:
             wrong = copy.deepcopy(good)
             change(_entries(wrong, "Consent")[0])  # type: ignore[no-untyped-call]
             _refused(here, wrong, what)
+        _nowhere(here)
         require(_posted(here.program("harbor"), good).status == 202, "a good one is not taken")
 
 
@@ -85,6 +90,7 @@ def only_the_allow_list(bench: Bench) -> None:
         extra = copy.deepcopy(good)
         extra["entry"].append({"resource": {"resourceType": "Observation", "status": "final"}})
         _refused(here, extra, "an Observation more")
+        _nowhere(here)
 
 
 def same_for_everybody(bench: Bench) -> None:
