@@ -94,6 +94,10 @@ class ServerSideSessionInterface(SessionInterface):
             self._store.touch_session(row.session_id, now=now)
         return BrowserSession(row.session_id, row.data)
 
+    def is_null_session(self, obj: object) -> bool:
+        """True where the store failed before there was a session: then there is nothing to save either."""
+        return not isinstance(obj, BrowserSession)
+
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Write only what changed; set the cookie only when it is new."""
         browser = cast("BrowserSession", session)

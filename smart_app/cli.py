@@ -282,6 +282,23 @@ def demo(
         _stop(str(error))
 
 
+@cli.command()
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as Markdown.")
+def prove(report: Path | None) -> None:
+    """Show that the guards hold, on health centers that are thrown away: no settings, no network, under a minute.
+
+    Exit 1 if any check fails.
+    """
+    from smart_app.proofs.report import prove as prove_all
+
+    found = prove_all(launch_cli_module.create_key_file, click.echo)
+    for name, value in found.figures.items():
+        click.echo(f"{name}: {value}")
+    if report is not None:
+        report.write_text(found.as_markdown(), encoding="utf-8")
+    sys.exit(0 if found.holds else 1)
+
+
 def main() -> None:
     """Console entry point."""
     cli()

@@ -7,6 +7,7 @@ look only at the session and at configuration: what they refuse is decided witho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -283,6 +284,14 @@ def patient() -> PatientGlance:
         known = glance(read, now.astimezone(ZoneInfo(services().site.time_zone)).date())
         _installed(current_app).glances.put(launch().launch_id, known)
     return known
+
+
+def ask_as_before_a_record() -> None:
+    """Read the chart's Patient once more, as is done before anything is recorded or sent: in the EHR's log every step
+    of this app looks the same (attack 5). An EHR that does not answer now stops nobody."""
+    if may_read_patient():
+        with suppress(EhrUnavailableError):
+            services().ehr.launched_patient(requester(), services().now())
 
 
 def partner() -> Partner:

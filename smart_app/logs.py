@@ -30,6 +30,16 @@ def configure(*, stream: Any = None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+class ClassOnly(logging.Handler):
+    """In place of a framework's own handler: the class of the error and nothing else. Flask's quotes the address (a
+    launch) and the error's text (a driver's, with values) of what breaks before any page has the request."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of ours."""
+        kind = record.exc_info[0] if record.exc_info else None
+        structlog.get_logger().error("unexpected", error=kind.__name__ if kind else None)
+
+
 def server_logger() -> type:
     """gunicorn's logger without what a request held: its warnings quote a malformed request line or header, and its
     exceptions the whole address (launch, code, state) and a trace. Start-up errors, such as a busy port, stay."""

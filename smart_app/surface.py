@@ -17,6 +17,7 @@ from flask import Flask, Response, g, request
 from flask_wtf.csrf import CSRFProtect
 from whitenoise import WhiteNoise
 
+from smart_app.logs import ClassOnly
 from smart_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def take_forms(app: Flask, *, key: bytes, most_bytes: int) -> CSRFProtect:
         MAX_CONTENT_LENGTH=most_bytes,
         MAX_FORM_MEMORY_SIZE=100_000,
     )
+    app.logger.handlers, app.logger.propagate = [ClassOnly()], False
     app.url_map.merge_slashes = False  # werkzeug mends "//" by a redirect to whatever the Host header says
     return CSRFProtect(app)
 

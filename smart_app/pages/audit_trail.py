@@ -46,18 +46,18 @@ ACTIONS = {
 }
 
 
-@blueprint.get("/v/<launch_id>/log", defaults={"month": ""})
+@blueprint.get("/v/<launch_id>/log")
 @blueprint.get("/v/<launch_id>/log/<month>")
-def log(launch_id: str, month: str) -> str:
+def log(launch_id: str, month: str = "") -> str:
     """Who did what in one month, the newest first."""
     services, asked = guards.services(), _month(month)
     lines = _trail().lines(guards.requester(), asked, services.now())
     return _page("audit_trail.html", asked, lines)
 
 
-@blueprint.get("/v/<launch_id>/ledger", defaults={"month": ""})
+@blueprint.get("/v/<launch_id>/ledger")
 @blueprint.get("/v/<launch_id>/ledger/<month>")
-def ledger(launch_id: str, month: str) -> str:
+def ledger(launch_id: str, month: str = "") -> str:
     """The accounting of disclosures of one month: each release with what left under it."""
     services, asked = guards.services(), _month(month)
     lines = _trail().disclosures(guards.requester(), asked, services.now())

@@ -92,7 +92,9 @@ def give_reason(launch_id: str) -> Response:
 @chart.post("/v/<launch_id>/decline")
 def decline(launch_id: str) -> Response:
     """One tap, no reason, not asked again this visit, kept with this launch only (R39)."""
-    guards.remember("declined", True)
+    if guards.recall("declined") is None:
+        guards.remember("declined", True)
+        guards.ask_as_before_a_record()
     return redirect(url_for("entry.home", launch_id=launch_id), 303)
 
 

@@ -34,6 +34,7 @@ def count(launch_id: str) -> Response:
         outcome = request.form.get("outcome", "")
         education.record(services.door, guards.requester(), outcome, services.now())
         guards.remember("cards", outcome)
+        guards.ask_as_before_a_record()
     return redirect(url_for("education.cards", launch_id=launch_id), 303)
 
 

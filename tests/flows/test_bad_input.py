@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
-from canary_search import found_in, kept_by_the_app
 from parties import ProgramSystem, Vault, sit_down
 
 from smart_app.demo import Place
+from smart_app.proofs.canary_search import found_in, kept_by_the_app
 from smart_app.tour.browser import Browser, Page
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, until
 
@@ -107,7 +107,7 @@ def require_plain(page: Page, status: int, words: str, *never: str) -> None:
         "x",
     ],
 )
-def test_attack_9_an_unknown_ehr_is_refused_before_any_connection(demo: Place, listener: Listener, iss: str) -> None:
+def test_attack_09_an_unknown_ehr_is_refused_before_any_connection(demo: Place, listener: Listener, iss: str) -> None:
     """An address that is not registered letter by letter gets a page, and nobody is called to find out.
 
     Break: fetch ``.well-known/smart-configuration`` of ``iss`` before ``registrations.for_issuer``.

@@ -13,12 +13,12 @@ from urllib.parse import quote
 import pyrage
 import pytest
 import requests
-from canary_search import found_in, found_in_bytes, kept_by_the_app
 from parties import Plays, Vault, case_of, sit_down
 
 from smart_app.demo import Place
 from smart_app.foundation import lay_foundation
 from smart_app.gateways.backup import back_up, write_key_copy
+from smart_app.proofs.canary_search import found_in, found_in_bytes, kept_by_the_app
 from smart_app.settings import load
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, bundle_of, resource_in, until
 
@@ -80,7 +80,7 @@ def _patient_sent(program: SandboxProgram, alias: str) -> str:
 
 
 @pytest.mark.rule("attack 6")
-def test_attack_6_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxEhr, words: dict[str, str]) -> None:
+def test_attack_06_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxEhr, words: dict[str, str]) -> None:
     """Names, numbers, aliases and words of patients are in no file of the app: raw, encoded or hashed.
 
     Break: log ``request.full_path`` in ``surface.install_headers``, or store a payload beside ``body``.
@@ -94,7 +94,7 @@ def test_attack_6_no_canary_in_anything_the_app_keeps(demo: Place, ehr: SandboxE
 
 
 @pytest.mark.rule("attack 6")
-def test_attack_6_logs_hold_no_launch_no_case_and_no_program(demo: Place, words: dict[str, str]) -> None:
+def test_attack_06_logs_hold_no_launch_no_case_and_no_program(demo: Place, words: dict[str, str]) -> None:
     """The log says which kind of page was asked for and how it went; it cannot say by whom or about whom.
 
     Break: log ``request.path`` instead of the route's template in ``surface.install_headers``.

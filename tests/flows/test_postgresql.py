@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyrage
-from canary_search import found_in_bytes
 from databases import PostgresDatabase, PostgresServer
 from demo_arguments import demo_arguments
 from parties import Vault
 
 from smart_app.demo import Place, Ports
 from smart_app.gateways.backup import back_up
+from smart_app.proofs.canary_search import found_in_bytes
 
 
 def test_the_tour_is_the_same_on_postgresql(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
 from smart_app import demo
 from smart_app.app import create_app, migrate, seed_demo_partners
+from smart_app.proofs.two_worlds import Bench, bench
 from smart_app.settings import Settings, load
 
 
@@ -44,3 +46,10 @@ def app(settings: Settings) -> Flask:
 def root() -> Path:
     """The repository."""
     return Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def prove_bench() -> Iterator[Bench]:
+    """The health centers of `warm-referral prove`, made once for all tests that try its checks."""
+    with bench(create_key_file) as made:
+        yield made

@@ -140,7 +140,7 @@ def test_programs_can_ask_what_is_offered_without_a_token(app: Flask) -> None:
 
 @pytest.mark.rule("attack 9")
 @pytest.mark.parametrize("path", ["/v/abc", "/v//abc/", "//v/abc/", "/fhir//Task/x", "/v/abc//note"])
-def test_attack_9_nobody_is_sent_to_the_address_a_caller_names(app: Flask, path: str) -> None:
+def test_attack_09_nobody_is_sent_to_the_address_a_caller_names(app: Flask, path: str) -> None:
     """A request that names another host is not answered with a way to that host. Fails when the routes of ``app``
     or of ``chart.home`` mend slashes by a redirect again: it is built from the Host header."""
     answer = app.test_client().get(path, headers={"Host": "evil.example"})

@@ -62,6 +62,10 @@ class InboxSessions(SessionInterface):
             self._store.touch(cookie, now)
         return InboxSession(kept)
 
+    def is_null_session(self, obj: object) -> bool:
+        """True where the store failed before there was a session: then there is nothing to save either."""
+        return not isinstance(obj, InboxSession)
+
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Write what changed; the cookie only when it is another."""
         browser, now = cast("InboxSession", session), int(self._clock())

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pyrage
 import pytest
-from canary_search import found_in_bytes
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
@@ -30,6 +29,7 @@ from smart_app.gateways.key_ring import KeyRing, LocalLock, create
 from smart_app.gateways.rewrap import rotate
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.retention import Why
+from smart_app.proofs.canary_search import found_in_bytes
 
 CANARIES = ("Canary-Alias-Robin", "555-0142777", "canarybluebird", "canary-chart-901")
 OFFLINE = pyrage.x25519.Identity.generate()

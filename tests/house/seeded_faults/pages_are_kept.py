@@ -1,0 +1,16 @@
+"""Browsers may keep a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CHECK = "headers: nothing is kept"
+
+
+def seed(monkeypatch: Any, bench: Any) -> None:
+    def without(response: Any) -> Any:
+        response.headers.pop("Cache-Control", None)
+        return response
+
+    app = bench.without.here.clinic
+    monkeypatch.setitem(app.after_request_funcs, None, [without, *app.after_request_funcs[None]])
