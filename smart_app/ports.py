@@ -102,6 +102,8 @@ class UnitOfWork(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def exclusions(self) -> Exclusions: ...
 
     def open_case(
         self,
@@ -173,6 +175,32 @@ class Door(Protocol):
     """THE door."""
 
     def open_for(self, requester: Requester, now: datetime) -> AbstractContextManager[UnitOfWork]: ...
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One person whom a patient leaves out. ``reference``: "Practitioner/<id>" of staff, "" of a family member.
+    ``phone`` is what the patient said of a family member, "" if nothing."""
+
+    entry: str
+    reference: str
+    name: str
+    phone: str = ""
+
+
+class Exclusions(Protocol):
+    """Whom the patient of this launch leaves out (R22). For clinicians in a launch with a patient; others are refused
+    (R23)."""
+
+    def add(self, *, reference: str, name: str, phone: str = "") -> None:
+        """By the patient's word. ``reference`` of staff at the launch's EHR, "" for a family member."""
+
+    def remove(self, entry: str) -> None:
+        """By the patient's word. Raises ``NothingToShowError`` for what the requester cannot see."""
+
+    def listed(self) -> list[LeftOut]:
+        """Those this requester may see: all for the care team in a visit, else what the requester wrote down. A person
+        who is on the list sees no more than somebody for whom there is none."""
 
 
 class Facts(Protocol):
@@ -357,6 +385,9 @@ class Ehr(Protocol):
 
     def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
         """Is the person in an active CareTeam of the launched patient? Raises ``EhrUnavailableError``."""
+
+    def find_staff(self, requester: Requester, name: str, now: datetime) -> list[tuple[str, str]]:
+        """Reference and name of the staff whom the EHR knows by ``name``. Raises ``EhrUnavailableError``."""
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         """Create, read back, compare labels and content. On mismatch the copy is deleted and the privacy officer

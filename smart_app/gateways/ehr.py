@@ -28,6 +28,7 @@ COPIED = frozenset({"Observation", "ServiceRequest"})
 # All that an Appointment in an EHR may say (R36): type, time, who, and what the EHR itself adds about its own row.
 NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
 ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
+MOST_STAFF = 20  # names on one page
 NOT_FOR_US = (403, 404, 410)
 TAKEN = "ehr_connections"  # of this request, in flask.g
 VISIT_NOW = ("arrived", "triaged", "in-progress")  # Encounter.status of somebody who is here; not "onleave", not over
@@ -151,6 +152,16 @@ class EhrGateway:
             return [team for team in found if staff_directory.has_member(team, patient, user, connection.own_reference)]
 
         return bool(self._listed(requester, patient, "read-care-team", now, teams))
+
+    def find_staff(self, requester: Requester, name: str, now: datetime) -> list[tuple[str, str]]:
+        """Reference and name of the staff whom the EHR knows by ``name``, for the patient to say which. About staff,
+        not about a patient; nothing of it is kept here. Raises ``EhrUnavailableError``."""
+
+        def staff(connection: FhirConnection, user: str) -> list[Payload]:
+            return connection.search("Practitioner", {"name": name})
+
+        found = self._listed(requester, requester.user_reference, "search-staff", now, staff)
+        return [named for one in found if (named := staff_directory.named(one)) is not None][:MOST_STAFF]
 
     def _listed(
         self,

@@ -217,6 +217,18 @@ alert = Table(
     Index("ix_alert_open", "tenant_id", "is_open"),
 )
 
+# Whom a patient leaves out (R22): a person of one EHR, or somebody of the family. Keyed digests; names are sealed.
+exclusion = Table(
+    "exclusion",
+    metadata,
+    _tenant(),
+    Column("patient_index", LargeBinary, primary_key=True),
+    Column("person_index", LargeBinary, primary_key=True),
+    Column("author_index", LargeBinary, primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 # DSV programs and our agreements with them: public facts. ``says``, ``languages`` are JSON lists.
 partner = Table(
     "partner",

@@ -24,6 +24,7 @@ from smart_app.errors import InvalidError, NothingToShowError, PreconditionError
 from smart_app.gateways import links
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.consent_register import ConsentRegister, recipients_of
+from smart_app.gateways.exclusions import UnitExclusions
 from smart_app.gateways.facts import UnitFacts
 from smart_app.gateways.judge import (
     INCIDENT,
@@ -88,7 +89,8 @@ class Unit:
         self._now = now
         self._organization = register.organization_reference
         self._confidentiality = confidentiality
-        self._vault = Vault(connection, cipher)
+        person = (requester.registration_id, requester.user_reference)
+        self._vault = Vault(connection, cipher, person=person)
         self._judge = Judge(self._vault, register, requester, now, self._incident)
         self.journal = Journal(connection, append, common)
         self.incidents: list[str] = []
@@ -97,6 +99,7 @@ class Unit:
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
         self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
+        self._exclusions = UnitExclusions(connection, cipher, requester, now, self.journal.note)
 
     @property
     def requester(self) -> Requester:
@@ -122,6 +125,11 @@ class Unit:
     def facts(self) -> UnitFacts:
         """Counts, in this commit."""
         return self._facts
+
+    @property
+    def exclusions(self) -> UnitExclusions:
+        """Whom the launched patient leaves out, in this commit."""
+        return self._exclusions
 
     # -- cases ---------------------------------------------------------------------------------------------------
 

@@ -14,18 +14,19 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, select, update
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
 from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
 from smart_app.gateways.engine import claim, insert_or_replace
-from smart_app.gateways.tables import partner_view, vault_case, vault_key, vault_receipt, vault_resource
+from smart_app.gateways.tables import exclusion, partner_view, vault_case, vault_key, vault_receipt, vault_resource
 from smart_app.ports import CaseKind, PatientKey, Payload
 
 SHORT = {CONFIDENTIALITY: "C", ACT_CODE: "A", ACT_REASON: "R", OBSERVATION_VALUE: "O"}
 SYSTEMS = {short: system for system, short in SHORT.items()}
 UNKNOWN = Label("", "")
+NOBODY = (None, "")  # a worker: no patient can leave it out
 CHUNK = 400  # ids in one IN list
 
 # Built once: a statement's cache key is computed once, which is most of what a small insert costs.
@@ -40,7 +41,8 @@ Reference = tuple[str, str]  # resource type, id
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case and its wrapped key; ``wrapped`` is None once the case was erased."""
+    """One case and its wrapped key; ``wrapped`` is None once the case was erased. ``is_excluded``: this patient left
+    out the person who asks (R22)."""
 
     case_id: str
     kind: CaseKind
@@ -54,6 +56,7 @@ class CaseRow:
     details: bytes
     wrapped: bytes | None
     opened_at: float | None = None
+    is_excluded: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,11 @@ def labels_in(text: str) -> tuple[Label, ...]:
 class Vault:
     """One tenant's rows through one connection. Data keys that were unwrapped are kept for this transaction."""
 
-    def __init__(self, connection: Connection, cipher: MasterCipher) -> None:
+    def __init__(
+        self, connection: Connection, cipher: MasterCipher, *, person: tuple[str | None, str] = NOBODY
+    ) -> None:
+        """``person``: who asks, as EHR registration and "Practitioner/<id>"."""
+        self._person_index = cipher.blind_index("excluded", person[0] or "", person[1])
         self._connection = connection
         self._cipher = cipher
         self._tenant_id = cipher.tenant_id
@@ -189,9 +196,15 @@ class Vault:
         return dict(orjson.loads(self._open(case, case.details, "vault_case", case.case_id, 1)))
 
     def _cases(self) -> Select[Any]:
-        columns = [vault_case.c[name] for name in CaseRow.__annotations__ if name != "wrapped"]
+        # Asked in the same statement for everybody: that a patient left somebody out costs no other one (R22).
+        is_excluded = exists().where(
+            exclusion.c.tenant_id == vault_case.c.tenant_id,
+            exclusion.c.patient_index == vault_case.c.patient_index,
+            exclusion.c.person_index == self._person_index,
+        )
+        columns = [vault_case.c[name] for name in CaseRow.__annotations__ if name not in ("wrapped", "is_excluded")]
         return (
-            select(*columns, vault_key.c.wrapped)
+            select(*columns, vault_key.c.wrapped, is_excluded.label("is_excluded"))
             .outerjoin(
                 vault_key,
                 (vault_key.c.tenant_id == vault_case.c.tenant_id) & (vault_key.c.case_id == vault_case.c.case_id),
@@ -407,7 +420,7 @@ def _case_row(row: Any) -> CaseRow:
     values = row._asdict()
     for name in ("patient_index", "author_index", "partner_index", "details", "wrapped"):
         values[name] = None if values[name] is None else bytes(values[name])
-    return CaseRow(**{**values, "kind": CaseKind(values["kind"])})
+    return CaseRow(**{**values, "kind": CaseKind(values["kind"]), "is_excluded": bool(values["is_excluded"])})
 
 
 def _number(value: object) -> orjson.Fragment:

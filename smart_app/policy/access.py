@@ -1,7 +1,7 @@
 """Who may see what: the decision table of the door, as pure and total functions.
 
 Source: design paper ``fhir.md`` section 6 (rows D1-D13) and rules R3, R5, R22-R25. The first row that matches decides;
-without a match the answer is deny. Exclusion (R22) and contact match (R24) come before this table, in the door.
+without a match the answer is deny. Exclusion (R22) and contact match (R24) come before it, in ``policy/people``.
 """
 
 from __future__ import annotations

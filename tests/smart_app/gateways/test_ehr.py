@@ -562,3 +562,22 @@ def test_the_compare_knows_the_order_of_labels_does_not_matter():
     """The same labels in another order are the same labels."""
     labels = as_security([Label(CONFIDENTIALITY, "V"), Label(ACT_CODE, "SDV")])
     assert is_same_copy({"meta": {"security": labels}, "a": 1}, {"meta": {"security": labels[::-1]}, "a": 1, "id": "1"})
+
+
+@pytest.mark.rule("R22")
+def test_rule_R22_staff_are_found_by_name_as_one_announced_call(world, ehr, gateway):
+    """The EHR's own staff, by reference and name; what is no practitioner, or has no name, is not shown. The call is in
+    the log before and after, without the name that was typed. Fails when ``named`` takes any resource."""
+    name = [{"family": "Bad", "given": ["Sam"]}]
+    ehr.rows = {
+        "Practitioner/1": {"resourceType": "Practitioner", "id": "1", "name": name},
+        "Practitioner/2": {"resourceType": "Practitioner", "id": "2"},
+        "Practitioner/3": {"resourceType": "Practitioner", "name": name},
+        "Practitioner/4": {"resourceType": "Practitioner", "id": "4", "name": [{"text": "S. Bad"}]},
+    }
+    found = gateway.find_staff(world.clinician(), "canary-typed", world.now)
+    assert found == [("Practitioner/1", "Sam Bad"), ("Practitioner/4", "S. Bad")]
+    assert ehr.searched == {"name": "canary-typed"}
+    rows = [row for row in world.audit() if row["action"] == "search-staff"]
+    assert [row["phase"] for row in rows] == ["intended", "outcome"]
+    assert "canary-typed" not in str(rows)
