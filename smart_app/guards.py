@@ -32,10 +32,11 @@ from launch.scopes import Shortfall
 from smart_app import foreign_posts
 from smart_app.errors import EhrUnavailableError, InvalidError, LockedError, NothingToShowError
 from smart_app.glances import Glances
+from smart_app.policy import contact_match
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.patient_glance import PatientGlance, glance
 from smart_app.policy.site_role import RoleMatch, role_for
-from smart_app.ports import Partner, Payload, Services
+from smart_app.ports import OpenedChart, Partner, Payload, Services
 from smart_app.settings import CLINICAL_ROLES, EhrSettings, Settings
 
 Guard = Callable[[], None]
@@ -45,6 +46,7 @@ ATTESTATION = "attestation"
 VISIT_IS_OPEN = "visit-is-open"
 DIRECTORY_CODES = "directory-codes"
 ON_CARE_TEAM = "on-care-team"
+CONTACT_MATCH = "contact-match"
 REASON_WITHOUT_ENCOUNTER = "reason-without-encounter"
 OPEN_ANSWERS = frozenset({"alone", "chosen-company", "remote-not-overheard"})
 CLOSED_ANSWER = "not-private"
@@ -123,7 +125,13 @@ def require_member() -> None:
 
 def require_clinician() -> None:
     """A clinical role, launched from a patient's chart (R23). From here on ``launch().encounter_id`` is a visit that
-    is open now, or None."""
+    is open now, or None. Somebody who may be a contact of the patient stays outside (R24)."""
+    require_clinician_or_contact()
+    require_no_contact()
+
+
+def require_clinician_or_contact() -> None:
+    """The same for what is open to a contact of the patient too: cards, which say nothing of anybody."""
     _require_role(CLINICAL_ROLES)
     requester()
 
@@ -218,6 +226,27 @@ def requester() -> Requester:
     return cast(Requester, g.requester)
 
 
+def require_no_contact() -> None:
+    """R24: the constant page for whoever may be a contact of the patient, whatever there is, until the privacy officer
+    releases it. Compared once per launch. Without a patient or a Practitioner to read there is nothing to compare:
+    nobody is held then, and the log has the read that failed."""
+    if recall(CONTACT_MATCH) is None and may_read_patient():
+        _installed(current_app).glances.drop(launch().launch_id)  # read whole once more: a glance has no contacts
+        patient()
+    if recall(CONTACT_MATCH) != "held":
+        return
+    with services().door.open_for(requester(), services().now()) as work:
+        if not work.holds.is_released():
+            work.audit_refusal("R24", reference=f"Patient/{launch().patient_id}")
+            is_held = True
+        else:
+            is_held = False
+    if is_held:
+        raise NothingToShowError(rule="R24")
+    remember(CONTACT_MATCH, "released")
+    g.requester = replace(requester(), is_contact=False)
+
+
 def limits() -> tuple[Shortfall, ...]:
     """What does not work in this launch because the EHR granted less than was asked, in words, and what to ask IT."""
     context = launch()
@@ -274,7 +303,11 @@ def patient() -> PatientGlance:
                 rule="R23",
             )
         now = services().now()
-        read = _chart_just_opened(now) or services().ehr.launched_patient(requester(), now)
+        chart = _chart_just_opened(now)
+        read = chart.patient if chart is not None else None
+        if read is None:
+            read = services().ehr.launched_patient(requester(), now)
+        _compare(read, chart, now)
         known = glance(read, now.astimezone(ZoneInfo(services().site.time_zone)).date())
         _installed(current_app).glances.put(launch().launch_id, known)
     return known
@@ -432,7 +465,24 @@ def _with_open_visit(context: LaunchContext) -> LaunchContext:
     return context if is_open is True else replace(context, encounter_id=None)
 
 
-def _chart_just_opened(now: datetime) -> Payload | None:
+def _compare(read: Payload, chart: OpenedChart | None, now: datetime) -> None:
+    """Is the person who signed in a contact of this patient? Of what was read the answer alone is kept (R24)."""
+    if site_role() not in CLINICAL_ROLES or recall(CONTACT_MATCH) is not None:
+        return
+    asks = requester()
+    staff = services().ehr.signed_in_staff(asks, now) if chart is None else chart.staff
+    if staff is None or not contact_match.can_match(staff):
+        remember(CONTACT_MATCH, "no" if staff is not None else "not-read")
+        return
+    with services().door.open_for(asks, now) as work:
+        kinds = contact_match.matches(staff, read, work.holds.family())
+        if kinds:
+            work.holds.hold(kinds)
+    remember(CONTACT_MATCH, "held" if kinds else "no")
+    g.requester = replace(asks, is_contact=bool(kinds))
+
+
+def _chart_just_opened(now: datetime) -> OpenedChart | None:
     """The Patient, read in one go with a visit that was not asked about yet. None where that is not so, or where the
     EHR's CareTeam counts: the log says of each read whether the reader is in it, which is known after the visit."""
     is_plain = site_role() in CLINICAL_ROLES and "ehr-care-team" not in _ehr_of(launch()).care_team_sources
@@ -443,7 +493,7 @@ def _chart_just_opened(now: datetime) -> Payload | None:
         remember(VISIT_IS_OPEN, chart.is_visit_open)
     if chart.patient is None:
         raise EhrUnavailableError(rule="R23")
-    return chart.patient
+    return chart
 
 
 def _treating_source(context: LaunchContext) -> str | None:
@@ -484,5 +534,6 @@ def _as_requester(context: LaunchContext) -> Requester:
         site_role=role,
         is_treating=source is not None,
         care_team_source=source,
+        is_contact=is_clinical and recall(CONTACT_MATCH) == "held",
         reason=reason_without_encounter() if is_clinical and context.encounter_id is None else None,
     )

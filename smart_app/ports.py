@@ -104,6 +104,8 @@ class UnitOfWork(Protocol):
     def facts(self) -> Facts: ...
     @property
     def exclusions(self) -> Exclusions: ...
+    @property
+    def holds(self) -> Holds: ...
 
     def open_case(
         self,
@@ -201,6 +203,34 @@ class Exclusions(Protocol):
     def listed(self) -> list[LeftOut]:
         """Those this requester may see: all for the care team in a visit, else what the requester wrote down. A person
         who is on the list sees no more than somebody for whom there is none."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Somebody who may be a contact of the patient of this chart; ``kinds``: by what ("phone")."""
+
+    hold_id: str
+    registration_id: str
+    patient_id: str
+    user_reference: str
+    kinds: tuple[str, ...]
+
+
+class Holds(Protocol):
+    """Who is held because they may be a contact of the launched patient (R24)."""
+
+    def family(self) -> list[Payload]:
+        """Whom of the family the patient left out, in the form of ``Patient.contact``, to compare with only."""
+
+    def hold(self, kinds: Collection[str]) -> None:
+        """Hold the requester for this patient and tell the privacy officer, once."""
+
+    def is_released(self) -> bool: ...
+    def waiting(self) -> list[Hold]:
+        """For the privacy officer."""
+
+    def release(self, hold_id: str) -> None:
+        """For the privacy officer. Raises ``NothingToShowError`` for one that is not there."""
 
 
 class Facts(Protocol):
@@ -365,6 +395,7 @@ class OpenedChart:
 
     is_visit_open: bool | None
     patient: Payload | None
+    staff: Payload | None = None
 
 
 class Ehr(Protocol):
@@ -373,12 +404,15 @@ class Ehr(Protocol):
     def launched_patient(self, requester: Requester, now: datetime) -> Payload:
         """The Patient of this launch, labelled C|R on entry, never stored (R5)."""
 
+    def signed_in_staff(self, requester: Requester, now: datetime) -> Payload | None:
+        """The Practitioner who signed in, never stored. None where the EHR does not show it: the log says so."""
+
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         """Is the encounter of this launch the launched patient's, and going on now? Labelled C|R on entry, never
         stored. Raises ``EhrUnavailableError`` when the EHR does not say."""
 
     def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
-        """Both of the above in one go: two crossings, announced together before either."""
+        """All of the above in one go: three crossings, announced together before the first."""
 
     def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
         """ "system|code" of the person's active PractitionerRoles. Raises ``EhrUnavailableError``."""

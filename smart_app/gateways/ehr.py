@@ -111,19 +111,41 @@ class EhrGateway:
             return self._is_open(requester, reference, crossing)
 
     def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
-        """``is_visit_open`` and ``launched_patient`` in one go: every clinical launch begins with both. Two crossings,
-        each with its own id, announced together. What the EHR does not tell is None."""
+        """``is_visit_open``, ``launched_patient`` and ``signed_in_staff`` in one go: every clinical launch begins with
+        them. Three crossings, each with its own id, announced together. What the EHR does not tell is None."""
         if requester.patient_id is None or requester.encounter_id is None or requester.launch_id is None:
             raise RefusedError(rule="R23")
         visit, patient = f"Encounter/{requester.encounter_id}", f"Patient/{requester.patient_id}"
         calls = [("read-launched-encounter", [visit]), ("read-launched-patient", [patient])]
-        is_open, payload = None, None
-        with self._door.crossings(requester, system="ehr", calls=calls, now=now) as (of_visit, of_patient):
+        calls.append(("read-signed-in-staff", [requester.user_reference]))
+        is_open, payload, staff = None, None, None
+        with self._door.crossings(requester, system="ehr", calls=calls, now=now) as (of_visit, of_patient, of_staff):
             with suppress(EhrUnavailableError):
                 is_open = self._is_open(requester, visit, of_visit)
             with suppress(EhrUnavailableError):
                 payload = self._read(requester, patient, of_patient)[0]
-        return OpenedChart(is_open, payload)
+            with suppress(EhrUnavailableError):
+                staff = self._staff(requester, of_staff)
+        return OpenedChart(is_open, payload, staff)
+
+    def signed_in_staff(self, requester: Requester, now: datetime) -> Payload | None:
+        """The Practitioner of ``fhirUser``, to be compared with the patient's contacts (R24), never stored. None where
+        the EHR does not show it or does not answer: the outcome in the log says which."""
+        with self._crossing(requester, "read-signed-in-staff", requester.user_reference, now) as crossing:
+            try:
+                return self._staff(requester, crossing)
+            except EhrUnavailableError:
+                return None
+
+    def _staff(self, requester: Requester, crossing: Crossing) -> Payload | None:
+        payload, connection = self._read(requester, requester.user_reference, crossing)
+        if payload.get("resourceType") == "PractitionerRole":
+            person = connection.own_reference(payload.get("practitioner", {}).get("reference"))
+            if person is None or not person.startswith("Practitioner/"):
+                crossing.outcome = "not-told"
+                return None
+            payload, _ = self._read(requester, person, crossing)
+        return payload if payload.get("resourceType") == "Practitioner" else None
 
     def _is_open(self, requester: Requester, reference: str, crossing: Crossing) -> bool:
         try:

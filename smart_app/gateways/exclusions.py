@@ -7,7 +7,7 @@ list sees here what they would see if nobody had put them there: what they wrote
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ class UnitExclusions:
             "month": f"{self._now:%Y-%m}",
         }
         content = {"reference": reference, "name": name, "phone": phone, "at": self._now.isoformat()}
-        sealed = self._cipher.seal(orjson.dumps(content), purpose=_place(row))
+        sealed = self._cipher.seal(orjson.dumps(content), purpose=place_of(row))
         insert_or_replace(self._connection, exclusion, [{**row, "sealed": sealed}])
 
     def remove(self, entry: str) -> None:
@@ -75,7 +75,7 @@ class UnitExclusions:
         found = []
         for row in self._seen(patient):
             try:
-                content = orjson.loads(self._cipher.open(row["sealed"], purpose=_place(row)))
+                content = orjson.loads(self._cipher.open(row["sealed"], purpose=place_of(row)))
             except SealError:
                 continue
             found.append(LeftOut(_entry(row), content["reference"], content["name"], content["phone"]))
@@ -102,7 +102,7 @@ class UnitExclusions:
         return any(
             people.answer(
                 is_excluded=is_excluded and not is_own,
-                is_contact=False,
+                is_contact=self._asks.is_contact,
                 role=tie.role,
                 purpose=self._asks.purpose,
                 label=LabelClass.V_SDV,
@@ -128,8 +128,9 @@ class UnitExclusions:
         return self._cipher.blind_index("excluded", patient.registration_id, reference)
 
 
-def _place(row: dict[str, Any]) -> str:
-    return "exclusion|" + "|".join(row[name].hex() for name in ("patient_index", "person_index", "author_index"))
+def place_of(row: Mapping[str, Any]) -> str:
+    """To which row a sealed value belongs."""
+    return "exclusion|" + "|".join(bytes(row[name]).hex() for name in ("patient_index", "person_index", "author_index"))
 
 
 def _entry(row: dict[str, Any]) -> str:

@@ -173,7 +173,7 @@ class Judge:
     ) -> access.Decision:
         return people.answer(
             is_excluded=facts.is_excluded,
-            is_contact=False,
+            is_contact=self._requester.is_contact,
             role=tie.role,
             purpose=self._requester.purpose,
             label=label,

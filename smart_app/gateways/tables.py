@@ -229,6 +229,20 @@ exclusion = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
+# Somebody who may be a contact of the patient (R24), until the privacy officer releases it. What matched is sealed.
+contact_hold = Table(
+    "contact_hold",
+    metadata,
+    _tenant(),
+    Column("patient_index", LargeBinary, primary_key=True),
+    Column("person_index", LargeBinary, primary_key=True),
+    Column("hold_id", String(36), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("is_released", Boolean, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    UniqueConstraint("tenant_id", "hold_id", name="uq_contact_hold_id"),
+)
+
 # DSV programs and our agreements with them: public facts. ``says``, ``languages`` are JSON lists.
 partner = Table(
     "partner",

@@ -26,6 +26,7 @@ from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.consent_register import ConsentRegister, recipients_of
 from smart_app.gateways.exclusions import UnitExclusions
 from smart_app.gateways.facts import UnitFacts
+from smart_app.gateways.holds import UnitHolds
 from smart_app.gateways.judge import (
     INCIDENT,
     PROGRAM_IN_OUR_CASE,
@@ -99,6 +100,7 @@ class Unit:
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
         self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
+        self._holds = UnitHolds(connection, cipher, requester, now, self.journal.note)
         self._exclusions = UnitExclusions(connection, cipher, requester, now, self.journal.note)
 
     @property
@@ -130,6 +132,11 @@ class Unit:
     def exclusions(self) -> UnitExclusions:
         """Whom the launched patient leaves out, in this commit."""
         return self._exclusions
+
+    @property
+    def holds(self) -> UnitHolds:
+        """Who may be a contact of the patient, in this commit."""
+        return self._holds
 
     # -- cases ---------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ def home(launch_id: str) -> Response | str:
     if not guards.may_read_patient():
         return render_template("limited.html")
     patient = guards.patient()
+    guards.require_no_contact()
     if guards.is_attested():
         return _steps(patient)
     return render_template(

@@ -122,6 +122,7 @@ class Requester:
     ``is_treating`` is true when configuration lists the person's site role as treating (care-team source).
     ``care_team_source``: what makes the person the care team ("treating-role", "ehr-care-team"); for the audit only.
     ``member_id``: which person of a program asks, an opaque id; for the audit only.
+    ``is_contact``: the person may be a contact of the launched patient and was not released (R24).
     ``reason``: why a clinician is here without an encounter ("phone", "follow-up", "other"; R23); for the audit only.
     """
 
@@ -137,6 +138,7 @@ class Requester:
     reason: str | None = None
     care_team_source: str | None = None
     member_id: str | None = None
+    is_contact: bool = False
 
     @property
     def program_id(self) -> str:
