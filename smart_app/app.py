@@ -17,7 +17,7 @@ from fhir_profiles import r4, validation
 from launch import routes as launch_routes
 from launch.context import LaunchEvents
 from launch.launch_watch import LaunchWatcher, LaunchWatches
-from smart_app import api, guards, pages, surface
+from smart_app import api, guards, launch_told, pages, surface
 from smart_app.foundation import Foundation, lay_foundation, now, office_of, site_of
 from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.audit_log import Anchor, Verification
@@ -53,7 +53,7 @@ def create_app(
         settings.tenant_id,
         settings.registrations,
         test_patients=lambda registration_id: settings.ehr_for(registration_id).test_patients,
-        role_of=lambda context: guards.role_by_settings(settings, context),
+        role_of=lambda context: launch_told.role_by_settings(settings, context),
         headers=lambda: dict(request.headers),
     )
     launched = launch_routes.install(

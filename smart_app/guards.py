@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Flask, abort, current_app, g, request
+from flask import Blueprint, Flask, current_app, g, request
 from werkzeug.wrappers import Response
 
 from launch import scopes
@@ -27,28 +27,25 @@ from launch.errors import (
     LaunchNotFoundError,
     TooManyLaunchesError,
 )
-from launch.launch_lines import Line, RoleTold, launch_lines
 from launch.resource_server import PartnerToken, PartnerTokens
-from launch.scopes import Shortfall
 from smart_app import foreign_posts
-from smart_app.errors import EhrUnavailableError, InvalidError, LockedError, NothingToShowError
+from smart_app.errors import EhrUnavailableError, LockedError, NothingToShowError
 from smart_app.glances import Glances
+from smart_app.policy import contact_match
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.patient_glance import PatientGlance, glance
 from smart_app.policy.site_role import RoleMatch, role_for
-from smart_app.ports import Partner, Payload, Services
+from smart_app.ports import OpenedChart, Partner, Payload, Services
 from smart_app.settings import CLINICAL_ROLES, EhrSettings, Settings
 
 Guard = Callable[[], None]
 EXTENSION = "warm_referral"
 
-ATTESTATION = "attestation"
 VISIT_IS_OPEN = "visit-is-open"
 DIRECTORY_CODES = "directory-codes"
 ON_CARE_TEAM = "on-care-team"
+CONTACT_MATCH = "contact-match"
 REASON_WITHOUT_ENCOUNTER = "reason-without-encounter"
-OPEN_ANSWERS = frozenset({"alone", "chosen-company", "remote-not-overheard"})
-CLOSED_ANSWER = "not-private"
 REASONS_WITHOUT_ENCOUNTER = ("phone", "follow-up", "other")
 
 # What a site role is to the decision table. Roles that are not here (program lead, IT admin, coordinator) get no
@@ -124,7 +121,13 @@ def require_member() -> None:
 
 def require_clinician() -> None:
     """A clinical role, launched from a patient's chart (R23). From here on ``launch().encounter_id`` is a visit that
-    is open now, or None."""
+    is open now, or None. Somebody who may be a contact of the patient stays outside (R24)."""
+    require_clinician_or_contact()
+    require_no_contact()
+
+
+def require_clinician_or_contact() -> None:
+    """The same for what is open to a contact of the patient too: cards, which say nothing of anybody."""
     _require_role(CLINICAL_ROLES)
     requester()
 
@@ -224,43 +227,30 @@ def requester() -> Requester:
     return cast(Requester, g.requester)
 
 
-def limits() -> tuple[Shortfall, ...]:
-    """What does not work in this launch because the EHR granted less than was asked, in words, and what to ask IT."""
-    context = launch()
-    ehr = settings().ehr_for(context.registration_id)
-    return scopes.shortfalls(
-        context.granted_scopes,
-        [name for name, place in ehr.placement.items() if place == "ehr-and-vault"],
-        has_patient=context.patient_id is not None,
-        can_renew=context.can_renew,
-    )
+def require_no_contact() -> None:
+    """R24: the constant page for whoever may be a contact of the patient, whatever there is, until the privacy officer
+    releases it. Compared once per launch. Without a patient or a Practitioner to read there is nothing to compare:
+    nobody is held then, and the log has the read that failed."""
+    if recall(CONTACT_MATCH) is None and may_read_patient():
+        _installed(current_app).glances.drop(launch().launch_id)  # read whole once more: a glance has no contacts
+        patient()
+    if recall(CONTACT_MATCH) != "held":
+        return
+    with services().door.open_for(requester(), services().now()) as work:
+        if not work.holds.is_released():
+            work.audit_refusal("R24", reference=f"Patient/{launch().patient_id}")
+            is_held = True
+        else:
+            is_held = False
+    if is_held:
+        raise NothingToShowError(rule="R24")
+    remember(CONTACT_MATCH, "released")
+    g.requester = replace(requester(), is_contact=False)
 
 
 def may_read_patient() -> bool:
     """Whether the EHR lets this launch read whose chart it is."""
     return scopes.covers(launch().granted_scopes, "Patient", "r")
-
-
-def role_by_settings(settings_: Settings, context: LaunchContext) -> RoleTold | None:
-    """Role and rule of a launch's person where configuration alone decides; None where the EHR's directory is asked."""
-    rules = settings_.ehr_for(context.registration_id).role_rules
-    if rules.asks_ehr_about(context.fhir_user):
-        return None
-    match = role_for(context.fhir_user, (), rules)
-    return RoleTold(match.role, match.rule)
-
-
-def check_lines() -> list[Line]:
-    """What came of this launch, line by line, for IT. ``NothingToShowError`` unless the person is the IT admin, or the
-    EHR is a test environment and the chart, if any, is a listed test patient's."""
-    context = launch()
-    ehr = settings().ehr_for(context.registration_id)
-    is_test = ehr.is_test and (context.patient_id is None or context.patient_id in ehr.test_patients)
-    if site_role() != "it-admin" and not is_test:
-        raise NothingToShowError(rule="R41")
-    told = RoleTold(site_role(), role_rule())
-    registration = settings().registrations.for_id(context.registration_id)
-    return launch_lines(context, registration, told, dict(request.headers), services().now())
 
 
 def known_patient() -> PatientGlance | None:
@@ -280,7 +270,11 @@ def patient() -> PatientGlance:
                 rule="R23",
             )
         now = services().now()
-        read = _chart_just_opened(now) or services().ehr.launched_patient(requester(), now)
+        chart = _chart_just_opened(now)
+        read = chart.patient if chart is not None else None
+        if read is None:
+            read = services().ehr.launched_patient(requester(), now)
+        _compare(read, chart, now)
         known = glance(read, now.astimezone(ZoneInfo(services().site.time_zone)).date())
         _installed(current_app).glances.put(launch().launch_id, known)
     return known
@@ -312,39 +306,6 @@ def remember(key: str, value: Any) -> None:
 def recall(key: str) -> Any:
     """What ``remember`` kept, or None."""
     return launch_session.recall(launch().launch_id, key)
-
-
-def attest(answer: str, *, limits_said: bool, interpreter: str) -> None:
-    """Keep the answer to the privacy question of this launch (R2). ``not-private`` keeps record and send locked."""
-    if answer not in OPEN_ANSWERS | {CLOSED_ANSWER}:
-        abort(422)
-    remember(ATTESTATION, {"answer": answer, "limits_said": limits_said, "interpreter": interpreter})
-
-
-def attestation() -> dict[str, Any] | None:
-    """The answer kept by ``attest``, or None."""
-    return cast("dict[str, Any] | None", recall(ATTESTATION))
-
-
-def is_attested() -> bool:
-    """True when the privacy question was answered with one of the three open answers, and the limits were said."""
-    kept = attestation()
-    return kept is not None and kept["answer"] in OPEN_ANSWERS and bool(kept["limits_said"])
-
-
-def require_attested() -> None:
-    """Record and send stay locked until the clinician attests for this launch (R2: ``LockedError``), and, where the
-    launch has no encounter, until the reason is chosen (R23: ``InvalidError``)."""
-    require_private_moment()
-    if requester().encounter_id is None and reason_without_encounter() is None:
-        raise InvalidError("There is no visit open in the chart. Say first why: phone, follow-up or other.", rule="R23")
-
-
-def require_private_moment() -> None:
-    """For what must wait for the privacy question and for nothing else, such as taking a release back (R11). Raises
-    ``LockedError``."""
-    if not is_attested():
-        raise LockedError(rule="R2")
 
 
 def reason_without_encounter() -> str | None:
@@ -446,7 +407,24 @@ def _with_open_visit(context: LaunchContext) -> LaunchContext:
     return context if is_open is True else replace(context, encounter_id=None)
 
 
-def _chart_just_opened(now: datetime) -> Payload | None:
+def _compare(read: Payload, chart: OpenedChart | None, now: datetime) -> None:
+    """Is the person who signed in a contact of this patient? Of what was read the answer alone is kept (R24)."""
+    if site_role() not in CLINICAL_ROLES or recall(CONTACT_MATCH) is not None:
+        return
+    asks = requester()
+    staff = services().ehr.signed_in_staff(asks, now) if chart is None else chart.staff
+    if staff is None or not contact_match.can_match(staff):
+        remember(CONTACT_MATCH, "no" if staff is not None else "not-read")
+        return
+    with services().door.open_for(asks, now) as work:
+        kinds = contact_match.matches(staff, read, work.holds.family())
+        if kinds:
+            work.holds.hold(kinds)
+    remember(CONTACT_MATCH, "held" if kinds else "no")
+    g.requester = replace(asks, is_contact=bool(kinds))
+
+
+def _chart_just_opened(now: datetime) -> OpenedChart | None:
     """The Patient, read in one go with a visit that was not asked about yet. None where that is not so, or where the
     EHR's CareTeam counts: the log says of each read whether the reader is in it, which is known after the visit."""
     is_plain = site_role() in CLINICAL_ROLES and "ehr-care-team" not in _ehr_of(launch()).care_team_sources
@@ -457,7 +435,7 @@ def _chart_just_opened(now: datetime) -> Payload | None:
         remember(VISIT_IS_OPEN, chart.is_visit_open)
     if chart.patient is None:
         raise EhrUnavailableError(rule="R23")
-    return chart.patient
+    return chart
 
 
 def _treating_source(context: LaunchContext) -> str | None:
@@ -498,5 +476,6 @@ def _as_requester(context: LaunchContext) -> Requester:
         site_role=role,
         is_treating=source is not None,
         care_team_source=source,
+        is_contact=is_clinical and recall(CONTACT_MATCH) == "held",
         reason=reason_without_encounter() if is_clinical and context.encounter_id is None else None,
     )

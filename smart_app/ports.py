@@ -108,6 +108,10 @@ class UnitOfWork(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def exclusions(self) -> Exclusions: ...
+    @property
+    def holds(self) -> Holds: ...
 
     def open_case(
         self,
@@ -182,6 +186,60 @@ class Door(Protocol):
     """THE door."""
 
     def open_for(self, requester: Requester, now: datetime) -> AbstractContextManager[UnitOfWork]: ...
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One person whom a patient leaves out. ``reference``: "Practitioner/<id>" of staff, "" of a family member.
+    ``phone`` is what the patient said of a family member, "" if nothing."""
+
+    entry: str
+    reference: str
+    name: str
+    phone: str = ""
+
+
+class Exclusions(Protocol):
+    """Whom the patient of this launch leaves out (R22). For clinicians in a launch with a patient; others are refused
+    (R23)."""
+
+    def add(self, *, reference: str, name: str, phone: str = "") -> None:
+        """By the patient's word. ``reference`` of staff at the launch's EHR, "" for a family member."""
+
+    def remove(self, entry: str) -> None:
+        """By the patient's word. Raises ``NothingToShowError`` for what the requester cannot see."""
+
+    def listed(self) -> list[LeftOut]:
+        """Those this requester may see: all for the care team in a visit, else what the requester wrote down. A person
+        who is on the list sees no more than somebody for whom there is none."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Somebody who may be a contact of the patient of this chart; ``kinds``: by what ("phone")."""
+
+    hold_id: str
+    registration_id: str
+    patient_id: str
+    user_reference: str
+    kinds: tuple[str, ...]
+
+
+class Holds(Protocol):
+    """Who is held because they may be a contact of the launched patient (R24)."""
+
+    def family(self) -> list[Payload]:
+        """Whom of the family the patient left out, in the form of ``Patient.contact``, to compare with only."""
+
+    def hold(self, kinds: Collection[str]) -> None:
+        """Hold the requester for this patient and tell the privacy officer, once."""
+
+    def is_released(self) -> bool: ...
+    def waiting(self) -> list[Hold]:
+        """For the privacy officer."""
+
+    def release(self, hold_id: str) -> None:
+        """For the privacy officer. Raises ``NothingToShowError`` for one that is not there."""
 
 
 class Facts(Protocol):
@@ -346,6 +404,7 @@ class OpenedChart:
 
     is_visit_open: bool | None
     patient: Payload | None
+    staff: Payload | None = None
 
 
 class Ehr(Protocol):
@@ -354,18 +413,24 @@ class Ehr(Protocol):
     def launched_patient(self, requester: Requester, now: datetime) -> Payload:
         """The Patient of this launch, labelled C|R on entry, never stored (R5)."""
 
+    def signed_in_staff(self, requester: Requester, now: datetime) -> Payload | None:
+        """The Practitioner who signed in, never stored. None where the EHR does not show it: the log says so."""
+
     def is_visit_open(self, requester: Requester, now: datetime) -> bool:
         """Is the encounter of this launch the launched patient's, and going on now? Labelled C|R on entry, never
         stored. Raises ``EhrUnavailableError`` when the EHR does not say."""
 
     def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
-        """Both of the above in one go: two crossings, announced together before either."""
+        """All of the above in one go: three crossings, announced together before the first."""
 
     def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
         """ "system|code" of the person's active PractitionerRoles. Raises ``EhrUnavailableError``."""
 
     def is_on_care_team(self, requester: Requester, now: datetime) -> bool:
         """Is the person in an active CareTeam of the launched patient? Raises ``EhrUnavailableError``."""
+
+    def find_staff(self, requester: Requester, name: str, now: datetime) -> list[tuple[str, str]]:
+        """Reference and name of the staff whom the EHR knows by ``name``. Raises ``EhrUnavailableError``."""
 
     def write_back(self, requester: Requester, payload: Payload, now: datetime) -> WriteBack:
         """Create, read back, compare labels and content. On mismatch the copy is deleted and the privacy officer

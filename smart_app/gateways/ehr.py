@@ -28,6 +28,7 @@ COPIED = frozenset({"Observation", "ServiceRequest"})
 # All that an Appointment in an EHR may say (R36): type, time, who, and what the EHR itself adds about its own row.
 NEUTRAL = frozenset({"resourceType", "status", "serviceType", "start", "end", "participant", "meta"})
 ADDED_BY_EHR = frozenset({"id", "implicitRules", "language", "identifier", "created", "minutesDuration", "slot"})
+MOST_STAFF = 20  # names on one page
 NOT_FOR_US = (403, 404, 410)
 TAKEN = "ehr_connections"  # of this request, in flask.g
 VISIT_NOW = ("arrived", "triaged", "in-progress")  # Encounter.status of somebody who is here; not "onleave", not over
@@ -110,19 +111,41 @@ class EhrGateway:
             return self._is_open(requester, reference, crossing)
 
     def open_chart(self, requester: Requester, now: datetime) -> OpenedChart:
-        """``is_visit_open`` and ``launched_patient`` in one go: every clinical launch begins with both. Two crossings,
-        each with its own id, announced together. What the EHR does not tell is None."""
+        """``is_visit_open``, ``launched_patient`` and ``signed_in_staff`` in one go: every clinical launch begins with
+        them. Three crossings, each with its own id, announced together. What the EHR does not tell is None."""
         if requester.patient_id is None or requester.encounter_id is None or requester.launch_id is None:
             raise RefusedError(rule="R23")
         visit, patient = f"Encounter/{requester.encounter_id}", f"Patient/{requester.patient_id}"
         calls = [("read-launched-encounter", [visit]), ("read-launched-patient", [patient])]
-        is_open, payload = None, None
-        with self._door.crossings(requester, system="ehr", calls=calls, now=now) as (of_visit, of_patient):
+        calls.append(("read-signed-in-staff", [requester.user_reference]))
+        is_open, payload, staff = None, None, None
+        with self._door.crossings(requester, system="ehr", calls=calls, now=now) as (of_visit, of_patient, of_staff):
             with suppress(EhrUnavailableError):
                 is_open = self._is_open(requester, visit, of_visit)
             with suppress(EhrUnavailableError):
                 payload = self._read(requester, patient, of_patient)[0]
-        return OpenedChart(is_open, payload)
+            with suppress(EhrUnavailableError):
+                staff = self._staff(requester, of_staff)
+        return OpenedChart(is_open, payload, staff)
+
+    def signed_in_staff(self, requester: Requester, now: datetime) -> Payload | None:
+        """The Practitioner of ``fhirUser``, to be compared with the patient's contacts (R24), never stored. None where
+        the EHR does not show it or does not answer: the outcome in the log says which."""
+        with self._crossing(requester, "read-signed-in-staff", requester.user_reference, now) as crossing:
+            try:
+                return self._staff(requester, crossing)
+            except EhrUnavailableError:
+                return None
+
+    def _staff(self, requester: Requester, crossing: Crossing) -> Payload | None:
+        payload, connection = self._read(requester, requester.user_reference, crossing)
+        if payload.get("resourceType") == "PractitionerRole":
+            person = connection.own_reference(payload.get("practitioner", {}).get("reference"))
+            if person is None or not person.startswith("Practitioner/"):
+                crossing.outcome = "not-told"
+                return None
+            payload, _ = self._read(requester, person, crossing)
+        return payload if payload.get("resourceType") == "Practitioner" else None
 
     def _is_open(self, requester: Requester, reference: str, crossing: Crossing) -> bool:
         try:
@@ -151,6 +174,16 @@ class EhrGateway:
             return [team for team in found if staff_directory.has_member(team, patient, user, connection.own_reference)]
 
         return bool(self._listed(requester, patient, "read-care-team", now, teams))
+
+    def find_staff(self, requester: Requester, name: str, now: datetime) -> list[tuple[str, str]]:
+        """Reference and name of the staff whom the EHR knows by ``name``, for the patient to say which. About staff,
+        not about a patient; nothing of it is kept here. Raises ``EhrUnavailableError``."""
+
+        def staff(connection: FhirConnection, user: str) -> list[Payload]:
+            return connection.search("Practitioner", {"name": name})
+
+        found = self._listed(requester, requester.user_reference, "search-staff", now, staff)
+        return [named for one in found if (named := staff_directory.named(one)) is not None][:MOST_STAFF]
 
     def _listed(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 from smart_app.gateways import links
 from smart_app.gateways.consent_register import ConsentRegister, Standing
 from smart_app.gateways.vault import CaseRow, Head, SealedRow, Vault, labels_in
-from smart_app.policy import access
+from smart_app.policy import access, people
 from smart_app.policy.access import ConsentState, LabelClass, Link, Requester, Result, Role
 from smart_app.ports import PatientKey, Payload
 
@@ -173,7 +173,9 @@ class Judge:
     def _decision(
         self, tie: links.Tie, label: LabelClass, facts: links.Facts, consent: ConsentState
     ) -> access.Decision:
-        return access.decide(
+        return people.answer(
+            is_excluded=facts.is_excluded,
+            is_contact=self._requester.is_contact,
             role=tie.role,
             purpose=self._requester.purpose,
             label=label,
@@ -192,6 +194,7 @@ class Judge:
             is_partner=asks.role is Role.ADVOCATE and case.partner_index == self._vault.partner_index(asks.program_id),
             is_launched_patient=patient is not None and case.patient_index == self._vault.patient_index(patient),
             kind=case.kind,
+            is_excluded=case.is_excluded,
         )
 
 

@@ -39,6 +39,7 @@ class Facts:
     is_partner: bool
     is_launched_patient: bool
     kind: CaseKind
+    is_excluded: bool = False
 
     @property
     def origin(self) -> Origin:

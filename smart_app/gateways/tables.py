@@ -217,6 +217,32 @@ alert = Table(
     Index("ix_alert_open", "tenant_id", "is_open"),
 )
 
+# Whom a patient leaves out (R22): a person of one EHR, or somebody of the family. Keyed digests; names are sealed.
+exclusion = Table(
+    "exclusion",
+    metadata,
+    _tenant(),
+    Column("patient_index", LargeBinary, primary_key=True),
+    Column("person_index", LargeBinary, primary_key=True),
+    Column("author_index", LargeBinary, primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# Somebody who may be a contact of the patient (R24), until the privacy officer releases it. What matched is sealed.
+contact_hold = Table(
+    "contact_hold",
+    metadata,
+    _tenant(),
+    Column("patient_index", LargeBinary, primary_key=True),
+    Column("person_index", LargeBinary, primary_key=True),
+    Column("hold_id", String(36), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("is_released", Boolean, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    UniqueConstraint("tenant_id", "hold_id", name="uq_contact_hold_id"),
+)
+
 # DSV programs and our agreements with them: public facts. ``says``, ``languages`` are JSON lists.
 partner = Table(
     "partner",

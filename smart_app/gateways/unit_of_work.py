@@ -24,7 +24,9 @@ from smart_app.errors import InvalidError, NothingToShowError, PreconditionError
 from smart_app.gateways import links
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.consent_register import ConsentRegister, recipients_of
+from smart_app.gateways.exclusions import UnitExclusions
 from smart_app.gateways.facts import UnitFacts
+from smart_app.gateways.holds import UnitHolds
 from smart_app.gateways.journal import Append, Journal
 from smart_app.gateways.judge import (
     INCIDENT,
@@ -63,7 +65,8 @@ class Unit:
         self._now = now
         self._organization = register.organization_reference
         self._confidentiality = confidentiality
-        self._vault = Vault(connection, cipher)
+        person = (requester.registration_id, requester.user_reference)
+        self._vault = Vault(connection, cipher, person=person)
         self._judge = Judge(self._vault, register, requester, now, self._incident)
         self.journal = Journal(connection, append, common)
         self.incidents: list[str] = []
@@ -73,6 +76,8 @@ class Unit:
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
         self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
+        self._holds = UnitHolds(connection, cipher, requester, now, self.journal.note)
+        self._exclusions = UnitExclusions(connection, cipher, requester, now, self.journal.note)
 
     @property
     def requester(self) -> Requester:
@@ -98,6 +103,16 @@ class Unit:
     def facts(self) -> UnitFacts:
         """Counts, in this commit."""
         return self._facts
+
+    @property
+    def exclusions(self) -> UnitExclusions:
+        """Whom the launched patient leaves out, in this commit."""
+        return self._exclusions
+
+    @property
+    def holds(self) -> UnitHolds:
+        """Who may be a contact of the patient, in this commit."""
+        return self._holds
 
     # -- cases ---------------------------------------------------------------------------------------------------
 

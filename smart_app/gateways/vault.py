@@ -14,18 +14,19 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import BindParameter, Connection, bindparam, case, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, exists, select, update
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
 from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
 from smart_app.gateways.engine import claim, insert_or_replace
-from smart_app.gateways.tables import partner_view, vault_case, vault_key, vault_receipt, vault_resource
+from smart_app.gateways.tables import exclusion, partner_view, vault_case, vault_key, vault_receipt, vault_resource
 from smart_app.ports import CaseKind, PatientKey, Payload
 
 SHORT = {CONFIDENTIALITY: "C", ACT_CODE: "A", ACT_REASON: "R", OBSERVATION_VALUE: "O"}
 SYSTEMS = {short: system for system, short in SHORT.items()}
 UNKNOWN = Label("", "")
+NOBODY = (None, "")  # a worker: no patient can leave it out
 CHUNK = 400  # ids in one IN list
 
 Reference = tuple[str, str]  # resource type, id
@@ -33,7 +34,8 @@ Reference = tuple[str, str]  # resource type, id
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case and its wrapped key; ``wrapped`` is None once the case was erased."""
+    """One case and its wrapped key; ``wrapped`` is None once the case was erased. ``is_excluded``: this patient left
+    out the person who asks (R22)."""
 
     case_id: str
     kind: CaseKind
@@ -47,6 +49,7 @@ class CaseRow:
     details: bytes
     wrapped: bytes | None
     opened_at: float | None = None
+    is_excluded: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,16 @@ class TamperedError(Exception):
 # Built once: a statement's cache key is computed once, which is most of what a small insert costs.
 INSERT_CASE, INSERT_KEY, INSERT_RESOURCE = vault_case.insert(), vault_key.insert(), vault_resource.insert()
 _TENANT: BindParameter[str] = bindparam("tenant")
-_OF_CASE = [(vault_key if name == "wrapped" else vault_case).c[name] for name in CaseRow.__annotations__]
+# Asked in the same statement for everybody: that a patient left somebody out costs no other one (R22).
+_IS_EXCLUDED = exists().where(
+    exclusion.c.tenant_id == vault_case.c.tenant_id,
+    exclusion.c.patient_index == vault_case.c.patient_index,
+    exclusion.c.person_index == bindparam("person"),
+)
+_OF_CASE = [
+    _IS_EXCLUDED.label(name) if name == "is_excluded" else (vault_key if name == "wrapped" else vault_case).c[name]
+    for name in CaseRow.__annotations__
+]
 _HEAD = [vault_resource.c[name] for name in Head.__annotations__]
 _WITH_KEY = (vault_key.c.tenant_id == vault_case.c.tenant_id) & (vault_key.c.case_id == vault_case.c.case_id)
 _ITS_CASE = (vault_resource.c.tenant_id == vault_case.c.tenant_id) & (vault_resource.c.case_id == vault_case.c.case_id)
@@ -149,10 +161,15 @@ def labels_in(text: str) -> tuple[Label, ...]:
 class Vault:
     """One tenant's rows through one connection. Data keys that were unwrapped are kept for this transaction."""
 
-    def __init__(self, connection: Connection, cipher: MasterCipher) -> None:
+    def __init__(
+        self, connection: Connection, cipher: MasterCipher, *, person: tuple[str | None, str] = NOBODY
+    ) -> None:
+        """``person``: who asks, as EHR registration and "Practitioner/<id>"."""
+        self._person_index = cipher.blind_index("excluded", person[0] or "", person[1])
         self._connection = connection
         self._cipher = cipher
         self._tenant_id = cipher.tenant_id
+        self._asks = {"tenant": cipher.tenant_id, "person": self._person_index}
         self._keys: dict[str, CaseKey] = {}
         self._indexes: dict[tuple[str, ...], bytes] = {}  # each decision asks for the same two or three
 
@@ -199,7 +216,7 @@ class Vault:
 
     def case(self, case_id: str) -> CaseRow | None:
         """One case."""
-        row = self._connection.execute(ONE_CASE, {"tenant": self._tenant_id, "case": case_id}).one_or_none()
+        row = self._connection.execute(ONE_CASE, {**self._asks, "case": case_id}).one_or_none()
         return None if row is None else _case_row(row)
 
     def cases(
@@ -218,11 +235,11 @@ class Vault:
             statement = statement.where(vault_case.c.partner_index == self.partner_index(partner_id))
         if is_open is not None:
             statement = statement.where(vault_case.c.is_open.is_(is_open))
-        return [_case_row(row) for row in self._connection.execute(statement, {"tenant": self._tenant_id})]
+        return [_case_row(row) for row in self._connection.execute(statement, self._asks)]
 
     def cases_of(self, partner_id: str) -> list[CaseRow]:
         """All cases with one program, of either direction; nothing is decided yet."""
-        asked = {"tenant": self._tenant_id, "partner": self.partner_index(partner_id)}
+        asked = {**self._asks, "partner": self.partner_index(partner_id)}
         return [_case_row(row) for row in self._connection.execute(CASES_OF_PARTNER, asked)]
 
     def details(self, case: CaseRow) -> dict[str, Any]:
@@ -234,7 +251,7 @@ class Vault:
     def look(self, reference: Reference, *, for_update: bool = False) -> tuple[Head, CaseRow] | None:
         """The current version of one resource, without content, and its case. ``for_update`` locks the resource where
         rows can be locked."""
-        asked = {"tenant": self._tenant_id, "type": reference[0], "id": reference[1]}
+        asked = {**self._asks, "type": reference[0], "id": reference[1]}
         row = self._connection.execute(LOOK_AND_LOCK if for_update else LOOK, asked).one_or_none()
         return None if row is None else (Head(*row[: len(_HEAD)]), _case_row(row[len(_HEAD) :]))
 
@@ -412,10 +429,10 @@ def as_bytes(payload: Payload) -> bytes:
 
 
 def _case_row(row: Sequence[Any]) -> CaseRow:
-    """A row of ``_OF_CASE``; drivers give bytes in types of their own."""
+    """A row of ``_OF_CASE``; drivers give bytes, and truth, in types of their own."""
     values = (bytes(one) if isinstance(one, bytes | memoryview) else one for one in row)
     named: dict[str, Any] = dict(zip(CaseRow.__annotations__, values, strict=True))
-    return CaseRow(**{**named, "kind": CaseKind(named["kind"])})
+    return CaseRow(**{**named, "kind": CaseKind(named["kind"]), "is_excluded": bool(named["is_excluded"])})
 
 
 def _number(value: object) -> orjson.Fragment:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from smart_app import guards
+from smart_app import guards, privacy_question
 from smart_app.errors import InvalidError
 from smart_app.policy import minors
 from smart_app.policy.patient_glance import PatientGlance
@@ -44,11 +44,12 @@ def home(launch_id: str) -> Response | str:
     if not guards.may_read_patient():
         return render_template("limited.html")
     patient = guards.patient()
-    if guards.is_attested():
+    guards.require_no_contact()
+    if privacy_question.is_attested():
         return _steps(patient)
     return render_template(
         "home.html",
-        was_closed=guards.attestation() is not None,
+        was_closed=privacy_question.attestation() is not None,
         language=patient.language,
         interpreters=INTERPRETERS,
     )
@@ -66,9 +67,9 @@ def answer_privacy(launch_id: str) -> Response:
     """One tap: the limits were said, the interpreter is trained, and the patient is … (R2)."""
     answer = request.form.get("answer", "")
     interpreter = request.form.get("interpreter", "")
-    if answer in guards.OPEN_ANSWERS and interpreter not in dict(INTERPRETERS):
+    if answer in privacy_question.OPEN_ANSWERS and interpreter not in dict(INTERPRETERS):
         raise InvalidError("Say first who interprets: same language, or a trained interpreter.", rule="R2")
-    guards.attest(answer, limits_said=request.form.get("limits_said") == "yes", interpreter=interpreter)
+    privacy_question.attest(answer, limits_said=request.form.get("limits_said") == "yes", interpreter=interpreter)
     return redirect(url_for("entry.home", launch_id=launch_id), 303)
 
 

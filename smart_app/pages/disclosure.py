@@ -9,7 +9,7 @@ from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from fhir_profiles.disclosure_observation import KINDS
-from smart_app import guards
+from smart_app import guards, privacy_question
 from smart_app.errors import ConflictError
 from smart_app.policy import minors, placement
 from smart_app.workflows import disclosure
@@ -47,7 +47,7 @@ class _Saved:
 @blueprint.get("/v/<launch_id>/note")
 def form(launch_id: str) -> Response | str:
     """The form; its one button has the focus. Before the privacy question it leads back to the first page (R2)."""
-    if not guards.is_attested():
+    if not privacy_question.is_attested():
         return redirect(url_for("entry.home", launch_id=launch_id), 303)
     if _needs_reason():
         return redirect(url_for("chart.ask_reason", launch_id=launch_id, step="note"), 303)
@@ -68,7 +68,7 @@ def form(launch_id: str) -> Response | str:
 @blueprint.post("/v/<launch_id>/note")
 def save(launch_id: str) -> Response:
     """Save once. A form sent twice shows what the first one saved; a form of an older page is refused (attack 10)."""
-    guards.require_attested()
+    privacy_question.require_attested()
     once, saved = request.form.get("once", ""), guards.recall(SAVED)
     if saved is None or saved["once"] != once:
         if not once or guards.recall(ONCE) != once:
@@ -81,7 +81,7 @@ def save(launch_id: str) -> Response:
 def saved(launch_id: str) -> Response | str:
     """Where the note lives now, and why."""
     kept = guards.recall(SAVED)
-    if kept is None or not guards.is_attested():
+    if kept is None or not privacy_question.is_attested():
         return redirect(url_for("entry.home", launch_id=launch_id), 303)
     is_demo = guards.services().demo is not None
     return render_template(

@@ -9,7 +9,7 @@ from smart_app import guards
 from smart_app.workflows import education
 
 blueprint = Blueprint("education", __name__)
-guards.protect(blueprint, guards.require_clinician)
+guards.protect(blueprint, guards.require_clinician_or_contact)
 
 WORDS = {
     "taken": "They took the cards",

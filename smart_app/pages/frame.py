@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
 
-from smart_app import guards
+from smart_app import guards, launch_told, privacy_question
 from smart_app.errors import EhrUnavailableError
 from smart_app.policy.day_words import day_words
 from smart_app.policy.form_words import language_name
@@ -106,9 +106,9 @@ def context() -> dict[str, Any]:
     if "launch" in g:
         frame["launch_id"] = guards.launch().launch_id
         frame["has_ehr_colors"] = guards.launch().style_url is not None
-        frame["limits"] = guards.limits() if request.blueprint in FIRST_PAGES else ()
+        frame["limits"] = launch_told.limits() if request.blueprint in FIRST_PAGES else ()
         if guards.launch().patient_id is not None:
-            frame["is_open"] = guards.is_attested()
+            frame["is_open"] = privacy_question.is_attested()
             frame["banner"] = _banner()
     return frame
 

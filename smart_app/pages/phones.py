@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from smart_app import guards
+from smart_app import guards, privacy_question
 
 blueprint = Blueprint("phones", __name__)
 guards.protect(blueprint, guards.public)
@@ -27,7 +27,7 @@ def directory() -> str:
 @in_launch.get("/v/<launch_id>/phones")
 def launched_directory(launch_id: str) -> str:
     """The same list inside a launch: full names once the privacy question is answered, or when asked for."""
-    is_open = guards.launch().patient_id is not None and guards.is_attested()
+    is_open = guards.launch().patient_id is not None and privacy_question.is_attested()
     return _list(shows_names=is_open or "names" in request.args, names_url=f"/v/{launch_id}/phones?names=1")
 
 

@@ -22,6 +22,7 @@ WORDS = {
     "crossing-without-outcome": "It is not known how a call to an EHR or a program ended: look there",
     "ehr-proof-over": "The dated check of an EHR is no longer valid: nothing is copied there until IT runs it again",
     "ehr-proof-drifted": "An EHR altered a copy: no other is written there until IT runs its dated check again",
+    "contact-match": "Somebody who may be a contact of the patient was held: look at the people held",
     "ehr-copy-still-there": "A copy may still be in the EHR: look, and have it removed",
 }
 

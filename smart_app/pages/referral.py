@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from fhir_profiles.referral_service_request import NEEDS
 from fhir_profiles.release_consent import DEFAULT_DAYS
 from fhir_profiles.safe_contact import VOICEMAILS
-from smart_app import guards
+from smart_app import guards, privacy_question
 from smart_app.errors import ConflictError, InvalidError, NothingToShowError
 from smart_app.policy import minors, placement
 from smart_app.policy.form_words import LANGUAGES, RELEASE_DAYS, VOICEMAIL_WORDS
@@ -70,7 +70,7 @@ def choose(launch_id: str) -> Response | str:
 @blueprint.get("/v/<launch_id>/connect/<partner_id>")
 def form(launch_id: str, partner_id: str) -> Response | str:
     """How will the two meet? Nothing is chosen beforehand (R13)."""
-    if not guards.is_attested():
+    if not privacy_question.is_attested():
         return redirect(url_for("entry.home", launch_id=launch_id), 303)
     if guards.launch().encounter_id is None and guards.recall(guards.REASON_WITHOUT_ENCOUNTER) is None:
         return redirect(url_for("chart.ask_reason", launch_id=launch_id, step="connect"), 303)
@@ -85,7 +85,7 @@ def form(launch_id: str, partner_id: str) -> Response | str:
 @blueprint.post("/v/<launch_id>/connect/<partner_id>")
 def go_on(launch_id: str, partner_id: str) -> Response | str:
     """See what is sent, send it, or call together."""
-    guards.require_attested()
+    privacy_question.require_attested()
     partner = _partner(partner_id)
     step, signed = request.form.get("step"), request.form.get("signed", "")
     if step == "call" or (step in SENDS and signed == "cannot-sign"):
@@ -100,7 +100,7 @@ def go_on(launch_id: str, partner_id: str) -> Response | str:
 @blueprint.get("/v/<launch_id>/sent/<case_id>")
 def sent(launch_id: str, case_id: str) -> Response | str:
     """What became of it, in plain words, and where each item lives."""
-    if not guards.is_attested():
+    if not privacy_question.is_attested():
         return redirect(url_for("entry.home", launch_id=launch_id), 303)
     services = guards.services()
     status = referral.status_of(services.door, guards.requester(), case_id, services.now())
@@ -119,7 +119,7 @@ def sent(launch_id: str, case_id: str) -> Response | str:
 @blueprint.get("/v/<launch_id>/sent/<case_id>/back")
 def ask_back(launch_id: str, case_id: str) -> Response | str:
     """The patient takes it back: what that stops and what it does not, once, before it is done. No reason is asked."""
-    if not guards.is_attested():
+    if not privacy_question.is_attested():
         return redirect(url_for("entry.home", launch_id=launch_id), 303)
     services = guards.services()
     status = referral.status_of(services.door, guards.requester(), case_id, services.now())
@@ -131,7 +131,7 @@ def ask_back(launch_id: str, case_id: str) -> Response | str:
 @blueprint.post("/v/<launch_id>/sent/<case_id>/back")
 def take_back(launch_id: str, case_id: str) -> Response:
     """By voice is enough, at once, and whether or not a visit is open (R11)."""
-    guards.require_private_moment()
+    privacy_question.require_private_moment()
     services = guards.services()
     release.withdraw(services.door, guards.requester(), case_id, services.now())
     return redirect(url_for("referral.sent", launch_id=launch_id, case_id=case_id), 303)
@@ -140,7 +140,7 @@ def take_back(launch_id: str, case_id: str) -> Response:
 @blueprint.post("/v/<launch_id>/sent/<case_id>/close")
 def close(launch_id: str, case_id: str) -> Response:
     """How it went, as the patient tells it at a later visit; "no news" is a full answer and is not asked again."""
-    guards.require_private_moment()
+    privacy_question.require_private_moment()
     services = guards.services()
     follow_up.close(services.door, guards.requester(), case_id, request.form.get("outcome", ""), services.now())
     return redirect(url_for("referral.sent", launch_id=launch_id, case_id=case_id), 303)
@@ -243,7 +243,7 @@ def _parse() -> _Typed:
         day=typed.get("day", "") if is_at_clinic else "",
         at=typed.get("at", "") if is_at_clinic else "",
         # Part of what is reviewed: an answer changed in between must not change what is sent (R12).
-        has_interpreter=(guards.attestation() or {}).get("interpreter") == "trained",
+        has_interpreter=(privacy_question.attestation() or {}).get("interpreter") == "trained",
     )
 
 

@@ -1,7 +1,7 @@
 """Who may see what: the decision table of the door, as pure and total functions.
 
 Source: design paper ``fhir.md`` section 6 (rows D1-D13) and rules R3, R5, R22-R25. The first row that matches decides;
-without a match the answer is deny. Exclusion (R22) and contact match (R24) come before this table, in the door.
+without a match the answer is deny. Exclusion (R22) and contact match (R24) come before it, in ``policy/people``.
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ class Requester:
     ``care_team_source``: what makes the person the care team ("treating-role", "ehr-care-team"); for the audit only.
     ``member_id``: which person of a program asks, an opaque id; for the audit only.
     ``copy_id``: which patient's copy two persons decided on; without one nobody asks as a patient (R29).
+    ``is_contact``: the person may be a contact of the launched patient and was not released (R24).
     ``reason``: why a clinician is here without an encounter ("phone", "follow-up", "other"; R23); for the audit only.
     """
 
@@ -139,6 +140,7 @@ class Requester:
     care_team_source: str | None = None
     member_id: str | None = None
     copy_id: str | None = None
+    is_contact: bool = False
 
     @property
     def program_id(self) -> str:

@@ -36,6 +36,20 @@ def has_member(team: Payload, patient_reference: str, user_reference: str, own_r
     return is_right and own_reference(_of(team, "subject")) == patient_reference and user_reference in members
 
 
+def named(practitioner: Payload) -> tuple[str, str] | None:
+    """ "Practitioner/<id>" and the name to show; None for anything else, or without either."""
+    own_id = practitioner.get("id")
+    if practitioner.get("resourceType") != "Practitioner" or not isinstance(own_id, str) or not own_id:
+        return None
+    for name in _listed(practitioner.get("name")):
+        given = name.get("given")
+        parts = [*(given if isinstance(given, list) else []), name.get("family")]
+        text = " ".join(str(part) for part in parts if part) or str(name.get("text") or "")
+        if text:
+            return f"Practitioner/{own_id}", text
+    return None
+
+
 def _of(resource: Payload, element: str) -> object:
     reference = resource.get(element)
     return reference.get("reference") if isinstance(reference, Mapping) else None

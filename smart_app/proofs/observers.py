@@ -35,8 +35,8 @@ class Observer:
 
 
 def _pages(seat: Seat, ids: Ids, but: frozenset[str] = frozenset()) -> Iterator[Exchange]:
-    """Every page of a launch that can be read, in the order of the URL map, but for those of some blueprints; then every
-    form that names the item."""
+    """Every page of a launch that can be read, in the order of the URL map, but for those of some blueprints; then
+    every form that names the item."""
     named = {"launch_id": seat.launch_id, "case_id": ids.case, "appointment_id": ids.visit, "month": MONTH}
     yield seat.record("GET", "")
     form = {"answer": "alone", "limits_said": "yes", "interpreter": "none", "csrf_token": seat.token()}
@@ -130,7 +130,14 @@ def _nobody(here: Instance, ids: Ids) -> Recording:
     launch = here.launch(AUTHOR, PATIENT)
     seat, made = here.stranger(""), []
     named = {"launch_id": launch.launch_id, "case_id": ids.case, "appointment_id": ids.visit, "partner_id": "harbor"}
-    named |= {"month": MONTH, "task_id": ids.task, "request_id": ids.request, "service_id": "harbor", "filename": "x", "rest": "Task"}
+    named |= {
+        "month": MONTH,
+        "task_id": ids.task,
+        "request_id": ids.request,
+        "service_id": "harbor",
+        "filename": "x",
+        "rest": "Task",
+    }
     for rule in sorted(here.clinic.url_map.iter_rules(), key=lambda one: one.rule):
         if rule.endpoint == "static" or rule.rule.startswith("/follow"):
             continue

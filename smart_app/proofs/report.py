@@ -27,8 +27,8 @@ INTRODUCTION = (
     "made alike. `tests/house/seeded_faults` removes one guard after the other and sees a check fail for each.",
 )
 NOT_COMPARED = (
-    "The privacy officer's two pages of the log, which name every item by right, in ids alone; the officer's other pages "
-    "are compared, and to everybody else those two are not there.",
+    "The privacy officer's two pages of the log, which name every item by right, in ids alone; the officer's other "
+    "pages are compared, and to everybody else those two are not there.",
     "Time: measured elsewhere (`bench/`); here the number of SQL statements has to be equal.",
     "Whoever reads the database file sees its rows become more; what they hold is looked for under *canaries*.",
     "Counts per month (`fact`) grow with each referral. No page shows them yet; what will leave is totals with small "

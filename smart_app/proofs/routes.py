@@ -24,6 +24,8 @@ MAY_OPEN: dict[str, frozenset[str]] = {
     "follow_up": frozenset({"coord-ellis"}),
     "privacy": frozenset({"officer-grant"}),
     "audit_trail": frozenset({"officer-grant"}),
+    "holds": frozenset({"officer-grant"}),
+    "left_out": CLINICIANS,
     "decisions": frozenset({"officer-grant", "lead-osei"}),
     "patient_copy": frozenset({"officer-grant", "lead-osei"}),
     "partnership": frozenset({"lead-osei"}),

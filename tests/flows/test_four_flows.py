@@ -133,7 +133,7 @@ def test_attack_10_a_launch_belongs_to_its_own_browser(ehr: SandboxEhr) -> None:
 def test_rule_R23_without_a_visit_the_reason_comes_first(ehr: SandboxEhr, vault: Vault) -> None:
     """No visit is open in the chart: the app asks why before anything is noted or sent.
 
-    Break: drop the second ``if`` of ``guards.require_attested``.
+    Break: drop the second ``if`` of ``privacy_question.require_attested``.
     """
     before = vault.counts()
     desk = sit_down(ehr, "a", "sw-haddad", "p-rosa", answer="remote-not-overheard", with_encounter=False)

@@ -97,10 +97,11 @@ def launched(browser: FlaskClient, meter: Meter, launch_url: str) -> dict[str, C
 
 
 def test_a_launch_asks_no_more_of_database_and_ehr_than_it_needs(demo: Place, ehr: SandboxEhr, meter: Meter) -> None:
-    """From the click to the first page: so many statements, so many commits, three requests to the EHR, no more.
+    """From the click to the first page: so many statements, so many commits, four requests to the EHR, no more.
 
-    Discovery and keys are fetched once for many launches; visit and patient are announced in one commit and concluded
-    in one. Break: leave out the cache in ``Discovery._document``, or let ``guards.patient`` read both by themselves.
+    Discovery and keys are fetched once for many launches; visit, patient and the person who signs in are announced in
+    one commit and concluded in one. Break: leave out the cache in ``Discovery._document``, or let ``guards.patient``
+    read them by themselves.
     """
     app = create_app(load(demo.config))
     for _ in range(2):  # the first fetches what all others use
@@ -108,7 +109,7 @@ def test_a_launch_asks_no_more_of_database_and_ehr_than_it_needs(demo: Place, eh
     assert {step: one.sent for step, one in counted.items()} == {
         "launch": [],
         "callback": ["POST token"],
-        "first page": ["GET Encounter", "GET Patient"],
+        "first page": ["GET Encounter", "GET Patient", "GET Practitioner"],
     }
     asked = {step: (len(one.statements), one.commits) for step, one in counted.items()}
-    assert asked == {"launch": (6, 2), "callback": (9, 3), "first page": (12, 3)}
+    assert asked == {"launch": (6, 2), "callback": (9, 3), "first page": (16, 4)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from smart_app import guards
+from smart_app import privacy_question
 
 CHECK = "leaving: not before the question"
 
 
 def seed(monkeypatch: Any, bench: Any) -> None:
-    monkeypatch.setattr(guards, "is_attested", lambda: True)
+    monkeypatch.setattr(privacy_question, "is_attested", lambda: True)

@@ -222,30 +222,36 @@ def test_rule_R23_only_a_visit_of_this_patient_that_goes_on_now_is_one(world, eh
 
 
 @pytest.mark.rule("R26")
-def test_rule_R26_a_chart_is_opened_by_two_crossings_announced_before_either(world, ehr, gateway):
-    """Before the visit or the patient is asked for, the log names both; afterwards it says of each what came of it.
+def test_rule_R26_a_chart_is_opened_by_three_crossings_announced_before_the_first(world, ehr, gateway):
+    """Before visit, patient or person is asked for, the log names all; afterwards it says of each what came of it.
 
-    Break: in ``VaultDoor.crossings`` yield before the rows ``intended`` are committed, or give both one id.
+    Break: in ``VaultDoor.crossings`` yield before the rows ``intended`` are committed, or give all one id.
     """
     about = {"subject": {"reference": f"Patient/{CHART}"}, "status": "in-progress"}
     ehr.rows["Encounter/enc-1"] = {"resourceType": "Encounter", "id": "enc-1", **about}
+    ehr.rows["Practitioner/dr-lee"] = {"resourceType": "Practitioner", "id": "dr-lee"}
     rows_when_asked = []
     ehr.on_read = lambda payload: rows_when_asked.append(len(world.audit())) or payload
     chart = gateway.open_chart(world.clinician(), world.now)
     assert chart.is_visit_open is True
     assert Label(CONFIDENTIALITY, "R") in labels_of(chart.patient)
     patient = f"Patient/{world.patient.patient_id}"
-    assert ehr.calls == [("read", "Encounter/enc-1"), ("read", patient)]
-    assert rows_when_asked == [2, 2]
+    assert chart.staff["id"] == "dr-lee"
+    assert ehr.calls == [("read", "Encounter/enc-1"), ("read", patient), ("read", "Practitioner/dr-lee")]
+    assert rows_when_asked == [3, 3, 3]
     rows = world.audit()
     assert [(row["phase"], row["action"], row["entities"]) for row in rows] == [
-        (phase, f"read-launched-{kind}", [entity])
+        (phase, f"read-{kind}", [entity])
         for phase in ("intended", "outcome")
-        for kind, entity in (("encounter", "Encounter/enc-1"), ("patient", patient))
+        for kind, entity in (
+            ("launched-encounter", "Encounter/enc-1"),
+            ("launched-patient", patient),
+            ("signed-in-staff", "Practitioner/dr-lee"),
+        )
     ]
-    assert [row["crossing"] for row in rows[:2]] == [row["crossing"] for row in rows[2:]]
-    assert len({row["crossing"] for row in rows}) == 2
-    assert [row["outcome"] for row in rows[2:]] == ["read", "read"]
+    assert [row["crossing"] for row in rows[:3]] == [row["crossing"] for row in rows[3:]]
+    assert len({row["crossing"] for row in rows}) == 3
+    assert [row["outcome"] for row in rows[3:]] == ["read"] * 3
     assert audit_log.verify(world.engine, world.cipher).holds
     assert world.count("vault_resource") == 0
 
@@ -253,9 +259,9 @@ def test_rule_R26_a_chart_is_opened_by_two_crossings_announced_before_either(wor
 @pytest.mark.parametrize(
     ("error", "is_open", "outcomes"),
     [
-        (EhrError("no-answer"), None, ["failed-no-answer"] * 2),
-        (EhrError("status", 404), False, ["failed-404"] * 2),
-        (None, False, ["failed-404", "read"]),
+        (EhrError("no-answer"), None, ["failed-no-answer"] * 3),
+        (EhrError("status", 404), False, ["failed-404"] * 3),
+        (None, False, ["failed-404", "read", "failed-404"]),
     ],
 )
 def test_what_an_ehr_does_not_tell_of_a_chart_is_not_known(world, ehr, gateway, error, is_open, outcomes):
@@ -264,7 +270,7 @@ def test_what_an_ehr_does_not_tell_of_a_chart_is_not_known(world, ehr, gateway, 
         ehr.errors["read"] = error
     chart = gateway.open_chart(world.clinician(), world.now)
     assert (chart.is_visit_open, chart.patient is None) == (is_open, error is not None)
-    assert [row["outcome"] for row in world.audit()[2:]] == outcomes
+    assert [row["outcome"] for row in world.audit()[3:]] == outcomes
 
 
 def test_no_chart_is_opened_without_a_patient_and_a_visit(world, ehr, gateway):
@@ -562,3 +568,49 @@ def test_the_compare_knows_the_order_of_labels_does_not_matter():
     """The same labels in another order are the same labels."""
     labels = as_security([Label(CONFIDENTIALITY, "V"), Label(ACT_CODE, "SDV")])
     assert is_same_copy({"meta": {"security": labels}, "a": 1}, {"meta": {"security": labels[::-1]}, "a": 1, "id": "1"})
+
+
+@pytest.mark.rule("R22")
+def test_rule_R22_staff_are_found_by_name_as_one_announced_call(world, ehr, gateway):
+    """The EHR's own staff, by reference and name; what is no practitioner, or has no name, is not shown. The call is in
+    the log before and after, without the name that was typed. Fails when ``named`` takes any resource."""
+    name = [{"family": "Bad", "given": ["Sam"]}]
+    ehr.rows = {
+        "Practitioner/1": {"resourceType": "Practitioner", "id": "1", "name": name},
+        "Practitioner/2": {"resourceType": "Practitioner", "id": "2"},
+        "Practitioner/3": {"resourceType": "Practitioner", "name": name},
+        "Practitioner/4": {"resourceType": "Practitioner", "id": "4", "name": [{"text": "S. Bad"}]},
+    }
+    found = gateway.find_staff(world.clinician(), "canary-typed", world.now)
+    assert found == [("Practitioner/1", "Sam Bad"), ("Practitioner/4", "S. Bad")]
+    assert ehr.searched == {"name": "canary-typed"}
+    rows = [row for row in world.audit() if row["action"] == "search-staff"]
+    assert [row["phase"] for row in rows] == ["intended", "outcome"]
+    assert "canary-typed" not in str(rows)
+
+
+@pytest.mark.rule("R24")
+def test_rule_R24_the_person_who_signed_in_is_read_and_not_kept(world, ehr, gateway):
+    """The Practitioner of the launch, through its role where the EHR names the role. What the EHR does not show, or
+    does not answer, is nobody: the outcome in the log says so.
+
+    Fails when ``signed_in_staff`` lets the error through.
+    """
+    ehr.rows = {
+        "Practitioner/dr-lee": {"resourceType": "Practitioner", "id": "dr-lee", "telecom": [{"value": "canary-tel"}]},
+        "PractitionerRole/7": {
+            "resourceType": "PractitionerRole",
+            "practitioner": {"reference": "https://ehr.example/fhir/Practitioner/dr-lee"},
+        },
+        "PractitionerRole/8": {"resourceType": "PractitionerRole"},
+    }
+    for user, found in (("Practitioner/dr-lee", "dr-lee"), ("PractitionerRole/7", "dr-lee")):
+        staff = gateway.signed_in_staff(replace(world.clinician(), user_reference=user), world.now)
+        assert staff["id"] == found
+    for user in ("PractitionerRole/8", "Practitioner/gone"):
+        assert gateway.signed_in_staff(replace(world.clinician(), user_reference=user), world.now) is None
+    ehr.errors["read"] = EhrError("no-answer")
+    assert gateway.signed_in_staff(world.clinician(), world.now) is None
+    rows = [row for row in world.audit() if row["action"] == "read-signed-in-staff" and row["phase"] == "outcome"]
+    assert [row["outcome"] for row in rows] == ["read", "read", "not-told", "failed-404", "failed-no-answer"]
+    assert "canary-tel" not in str(world.audit())

@@ -111,6 +111,7 @@ class Desk:
     partners: list[Partner] = field(default_factory=lambda: [partner("harbor")])
     patient: Payload = field(default_factory=lambda: DANA)
     patient_reads: int = 0
+    staff: Payload | None = None
     visit: bool | Exception = True
     visit_reads: list[Requester] = field(default_factory=list)
     directory: frozenset[str] | Exception = frozenset()
@@ -147,8 +148,8 @@ class Desk:
         try:
             is_open = self.is_visit_open(requester, now)
         except EhrUnavailableError:
-            return OpenedChart(None, self.launched_patient(requester, now))
-        return OpenedChart(is_open, self.launched_patient(requester, now))
+            return OpenedChart(None, self.launched_patient(requester, now), self.staff)
+        return OpenedChart(is_open, self.launched_patient(requester, now), self.staff)
 
     def directory_codes(self, requester: Requester, now: datetime) -> frozenset[str]:
         self.directory_reads.append(requester)
@@ -161,6 +162,9 @@ class Desk:
         if isinstance(self.care_team, Exception):
             raise self.care_team
         return self.care_team
+
+    def signed_in_staff(self, requester: Requester, now: datetime) -> Payload | None:
+        return self.staff
 
     def open_alerts(self) -> list[Any]:
         return self.alerts

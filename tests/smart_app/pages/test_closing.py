@@ -62,7 +62,7 @@ def test_rule_R20_no_news_closes_it_and_is_not_asked_again(enter: Any, closed: l
 def test_rule_R02_nobody_is_asked_how_it_went_before_the_privacy_question(enter: Any, closed: list[Any]) -> None:
     """Where the moment is not private the question is not shown, and a direct press changes nothing.
 
-    Break: in referral.close, delete guards.require_private_moment.
+    Break: in referral.close, delete privacy_question.require_private_moment.
     """
     browser = enter()
     assert browser.get("sent/case-7").status_code == 303

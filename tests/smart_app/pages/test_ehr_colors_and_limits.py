@@ -134,7 +134,7 @@ def test_rule_R23_without_an_open_visit_what_needs_none_stays_open(
     """No visit, or one that is over: first page, cards, numbers and the list of programs are open; record and send ask
     why first.
 
-    Break: in guards.require_attested, take out the second check.
+    Break: in privacy_question.require_attested, take out the second check.
     """
     desk.visit = False
     browser = enter(encounter=encounter)

@@ -112,7 +112,7 @@ def test_the_browser_says_whether_it_is_in_a_frame(
 def test_rule_R41_only_it_and_a_test_patient_s_launch_see_the_page(enter: Any, text_of: Any) -> None:
     """At an EHR in use, a clinician's launch shows nothing; the IT admin's own launch shows its lines.
 
-    Break: in ``guards.check_lines`` leave out the ``raise``.
+    Break: in ``launch_told.check_lines`` leave out the ``raise``.
     """
     assert check(enter(registration="b", **GOOD)).status_code == 404
     assert check(enter("sched-kim", patient=None, registration="b", **GOOD)).status_code == 404

@@ -27,7 +27,7 @@ def test_rule_R02_nothing_is_saved_or_sent_before_the_answer(
 ) -> None:
     """A form sent straight to record or send, without the privacy question, is refused in words.
 
-    Break: in disclosure.save or referral.go_on, delete guards.require_attested().
+    Break: in disclosure.save or referral.go_on, delete privacy_question.require_attested().
     """
     browser = enter()
     browser.get()
@@ -103,7 +103,7 @@ def test_a_page_that_was_left_open_locks_again(enter: Any, asked: list[str]) -> 
 def test_rule_R23_without_a_visit_a_reason_comes_first(enter: Any, asked: list[str], desk: Any) -> None:
     """Without an open visit the pages ask why first: phone, follow-up or other; then they go on.
 
-    Break: in disclosure.form, delete the lines about the reason, or in guards.require_attested the second check.
+    Break: in disclosure.form, delete the lines about the reason; in privacy_question.require_attested the second check.
     """
     browser = enter(encounter=None)
     browser.answer()

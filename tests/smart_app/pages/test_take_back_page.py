@@ -102,7 +102,7 @@ def test_the_chart_offers_it_for_each_open_item(enter: Any, desk: Any, status: S
 def test_rule_R11_no_visit_and_no_reason_is_needed(enter: Any, withdrawn: list[Any]) -> None:
     """On the phone, with no visit open in the chart: it is taken back at once, and nobody is asked why they call.
 
-    Break: in referral.take_back, call guards.require_attested.
+    Break: in referral.take_back, call privacy_question.require_attested.
     """
     browser = enter(encounter=None)
     browser.answer("remote-not-overheard")
@@ -117,7 +117,7 @@ def test_rule_R02_the_program_is_not_named_before_a_private_moment(
 ) -> None:
     """Before the privacy question, and after "not private", the page leads back and nothing is changed.
 
-    Break: in referral.take_back, delete guards.require_private_moment().
+    Break: in referral.take_back, delete privacy_question.require_private_moment().
     """
     browser = enter()
     browser.get()

@@ -56,7 +56,7 @@ def test_rule_R27_pages_before_the_privacy_question_are_neutral(
 def test_rule_R27_not_private_keeps_everything_neutral(enter: Any) -> None:
     """After "not private now" the first page, the cards page and the phone list stay neutral.
 
-    Break: in guards.is_attested, return True whenever there is an answer.
+    Break: in privacy_question.is_attested, return True whenever there is an answer.
     """
     browser = enter()
     assert browser.answer("not-private").status_code == 303

@@ -1,0 +1,142 @@
+"""Whom a patient leaves out: one row for each person and each who wrote it down, sealed under the patient (R22).
+
+The door asks this table in the very statement that loads a case, so that nobody can count or time it. Who is on the
+list sees here what they would see if nobody had put them there: what they wrote down themselves.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, delete, select
+
+from smart_app.errors import NothingToShowError, RefusedError
+from smart_app.gateways import links
+from smart_app.gateways.cipher import MasterCipher, SealError
+from smart_app.gateways.engine import insert_or_replace
+from smart_app.gateways.judge import launched_patient
+from smart_app.gateways.tables import exclusion
+from smart_app.policy import people
+from smart_app.policy.access import ConsentState, LabelClass, Requester, Result
+from smart_app.ports import CaseKind, LeftOut, PatientKey
+
+Note = Callable[..., None]
+
+
+class UnitExclusions:
+    """Implements ``ports.Exclusions`` in one unit of work."""
+
+    def __init__(
+        self, connection: Connection, cipher: MasterCipher, requester: Requester, now: datetime, note: Note
+    ) -> None:
+        self._connection = connection
+        self._cipher = cipher
+        self._asks = requester
+        self._now = now
+        self._note = note
+        self._me = cipher.blind_index("author", requester.registration_id or "", requester.user_reference)
+
+    def add(self, *, reference: str, name: str, phone: str = "") -> None:
+        """Leave somebody out from now on. Twice is once."""
+        patient = self._patient("leave-out")
+        person = self._person(patient, reference or f"family-{uuid.uuid4()}")
+        self._note("leave-out", is_kept=False, entities=[_patient_of(patient), {"what": reference or "family"}])
+        row = {
+            "tenant_id": self._cipher.tenant_id,
+            "patient_index": self._index(patient),
+            "person_index": person,
+            "author_index": self._me,
+            "month": f"{self._now:%Y-%m}",
+        }
+        content = {"reference": reference, "name": name, "phone": phone, "at": self._now.isoformat()}
+        sealed = self._cipher.seal(orjson.dumps(content), purpose=place_of(row))
+        insert_or_replace(self._connection, exclusion, [{**row, "sealed": sealed}])
+
+    def remove(self, entry: str) -> None:
+        """Let somebody in again. What the requester cannot see is not there."""
+        patient = self._patient("let-in-again")
+        rows = {_entry(row): row for row in self._seen(patient)}
+        row = rows.get(entry)
+        self._note("let-in-again", is_kept=row is None, entities=[_patient_of(patient)])
+        if row is None:
+            raise NothingToShowError(rule="R22")
+        where = (exclusion.c.tenant_id == self._cipher.tenant_id, exclusion.c.patient_index == row["patient_index"])
+        keys = (exclusion.c.person_index == row["person_index"], exclusion.c.author_index == row["author_index"])
+        self._connection.execute(delete(exclusion).where(*where, *keys))
+
+    def listed(self) -> list[LeftOut]:
+        """By name."""
+        patient = self._patient("list-left-out")
+        self._note("list-left-out", is_kept=True, entities=[_patient_of(patient)])
+        found = []
+        for row in self._seen(patient):
+            try:
+                content = orjson.loads(self._cipher.open(row["sealed"], purpose=place_of(row)))
+            except SealError:
+                continue
+            found.append(LeftOut(_entry(row), content["reference"], content["name"], content["phone"]))
+        return sorted(found, key=lambda one: (one.name.casefold(), one.entry))
+
+    def _seen(self, patient: PatientKey) -> list[dict[str, Any]]:
+        """The rows of this patient that the requester may see, in one statement whatever there is."""
+        statement = select(exclusion).where(
+            exclusion.c.tenant_id == self._cipher.tenant_id, exclusion.c.patient_index == self._index(patient)
+        )
+        rows = [
+            {name: bytes(value) if isinstance(value, bytes | memoryview) else value for name, value in row.items()}
+            for row in self._connection.execute(statement).mappings()
+        ]
+        me = self._person(patient, self._asks.user_reference)
+        is_excluded = any(row["person_index"] == me for row in rows)
+        return [row for row in rows if self._may_see(row, is_excluded)]
+
+    def _may_see(self, row: dict[str, Any], is_excluded: bool) -> bool:
+        """The door's own order and table, for something as sensitive as can be. What somebody wrote down stays theirs
+        to see: without it the empty list would tell them that they are on it."""
+        is_own = row["author_index"] == self._me
+        facts = links.Facts(is_author=is_own, is_partner=False, is_launched_patient=True, kind=CaseKind.DISCLOSURE)
+        return any(
+            people.answer(
+                is_excluded=is_excluded and not is_own,
+                is_contact=self._asks.is_contact,
+                role=tie.role,
+                purpose=self._asks.purpose,
+                label=LabelClass.V_SDV,
+                consent=ConsentState.NONE,
+                link=tie.link,
+                origin=facts.origin,
+            ).result
+            is Result.PERMIT
+            for tie in links.ties(self._asks, facts, "Observation")
+        )
+
+    def _patient(self, action: str) -> PatientKey:
+        patient = launched_patient(self._asks)
+        if patient is None or self._asks.role not in links.CLINICAL:
+            self._note("refuse", is_kept=True, rule="R23", entities=[{"what": action}])
+            raise RefusedError(rule="R23")
+        return patient
+
+    def _index(self, patient: PatientKey) -> bytes:
+        return self._cipher.blind_index("patient", patient.registration_id, patient.patient_id)
+
+    def _person(self, patient: PatientKey, reference: str) -> bytes:
+        return self._cipher.blind_index("excluded", patient.registration_id, reference)
+
+
+def place_of(row: Mapping[str, Any]) -> str:
+    """To which row a sealed value belongs."""
+    return "exclusion|" + "|".join(bytes(row[name]).hex() for name in ("patient_index", "person_index", "author_index"))
+
+
+def _entry(row: dict[str, Any]) -> str:
+    """Opaque, for a form."""
+    return str(row["person_index"].hex() + row["author_index"].hex())
+
+
+def _patient_of(patient: PatientKey) -> dict[str, str]:
+    return {"what": f"Patient/{patient.patient_id}"}
