@@ -71,7 +71,7 @@ def _write_everywhere(here: Instance) -> list[tuple[str, str]]:
     asked: list[tuple[Seat, str, str, dict[str, Any]]] = [
         *(
             (seat, "GET", f"{path}{ECHO}", {})
-            for seat in (here.stranger(), clinician, program, person)
+            for seat in (here.stranger(""), clinician, program, person)
             for path in ("/", "/?q=", "/x/")
         ),
         *(
