@@ -66,13 +66,13 @@ def in_answers(bench: Bench) -> None:
 
 def _write_everywhere(here: Instance) -> list[tuple[str, str]]:
     """A word in paths, queries, headers, forms and bodies, and a store that is gone: what came back for each."""
-    clinician, program = here.launch(AUTHOR, PATIENT), here.program("harbor")
+    clinician, program, person = here.launch(AUTHOR, PATIENT), here.program("harbor"), here.advocate("northside")
     word = {"csrf_token": clinician.token(), "alias": ECHO, "answer": ECHO, "step": ECHO, "reason": ECHO, "kind": ECHO}
     asked: list[tuple[Seat, str, str, dict[str, Any]]] = [
         *(
             (seat, "GET", f"{path}{ECHO}", {})
-            for seat in (here.stranger(), clinician, program)
-            for path in ("/", "?q=", "/x/")
+            for seat in (here.stranger(""), clinician, program, person)
+            for path in ("/", "/?q=", "/x/")
         ),
         *(
             (clinician, "POST", path, {"form": word})
@@ -101,7 +101,8 @@ def _write_everywhere(here: Instance) -> list[tuple[str, str]]:
         text = seat.ask(method, path, headers={"Referer": ECHO}, **more).get_data(as_text=True)
         answers.append((f"{method} {path}".replace(ECHO, "…"), text))
     with here.broken_store(ECHO):
-        for seat, path in ((clinician, ""), (clinician, "connect"), (program, "/Task"), (here.stranger(""), "/health")):
+        seats = ((clinician, ""), (clinician, "connect"), (program, "/Task"), (person, "/items"), (person, "/"))
+        for seat, path in (*seats, (here.stranger(""), "/health")):
             answers.append((f"GET {path}, store gone", seat.ask("GET", path).get_data(as_text=True)))
     return answers
 

@@ -43,8 +43,8 @@ from smart_app.policy.access import Requester, Role
 from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Services
 from smart_app.proofs.recording import Exchange
-from smart_app.proofs.senses import Senses, replaced
-from smart_app.proofs.wire import VISIT
+from smart_app.proofs.senses import Senses
+from smart_app.proofs.wire import VISIT, replaced
 from smart_app.settings import Settings, load
 from smart_app.workflows import program_accounts
 

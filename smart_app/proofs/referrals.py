@@ -6,6 +6,7 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from smart_app.gateways.vault import Vault
 from smart_app.ports import Payload
@@ -49,7 +50,8 @@ def bundle(instance: Instance, partner: str, *, once: str, **form: Any) -> Paylo
     filled = inbox_request.RequestForm(
         meet="safe-contact", once=once, is_signed=True, signer="self", **{"tells_time": True, **asked}
     )
-    today = min(instance.now.date(), instance.now.astimezone(instance.base.door._register.zone).date())
+    zone = ZoneInfo(instance.settings.site.time_zone)
+    today = min(instance.now.date(), instance.now.astimezone(zone).date())
     clinic = instance.services.site.organization_reference
     return inbox_request.bundle_of(filled, program=f"Organization/{partner}", clinic=clinic, today=today)
 

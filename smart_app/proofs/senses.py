@@ -12,9 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from smart_app import logs
-from smart_app.proofs.wire import Wire, replaced
-
-__all__ = ["Senses", "Statements", "replaced"]
+from smart_app.proofs.wire import Wire
 
 
 class Statements:

@@ -82,6 +82,8 @@ def show_http_error(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status == HTTPStatus.NOT_FOUND:
         return nothing_to_show()
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return show(WENT_WRONG, status)
     return show(NOT_FROM_HERE if status == HTTPStatus.FORBIDDEN else NOT_ALLOWED, status)
 
 

@@ -89,8 +89,13 @@ class InboxSessions(SessionInterface):
 
 
 def browser_session() -> InboxSession:
-    """The session of this request."""
-    return cast("InboxSession", cast("Any", flask_session)._get_current_object())
+    """The session of this request; an empty one where the store failed before there was any, so that the page that says
+    so, with the numbers to call, can be shown."""
+    try:
+        found = cast("InboxSession | None", cast("Any", flask_session)._get_current_object())
+    except AssertionError:  # how Flask says that none was opened
+        found = None
+    return InboxSession() if found is None else found
 
 
 def sign_in(member_id: str, *, is_shared: bool, **data: Any) -> None:
