@@ -20,6 +20,7 @@ from smart_app.gateways.backup import (
     restore,
     ring_from_copy,
     write_key_copy,
+    write_key_copy_held,
 )
 from smart_app.gateways.cipher import MasterCipher, MasterKey, MasterKeyError, create_key_file
 from smart_app.gateways.directory import DatedMouGate, SqlDirectory
@@ -131,7 +132,7 @@ def eraser_of(base: Foundation, settings: Settings) -> Eraser:
 def renew_keys(base: Foundation, settings: Settings, at: datetime) -> int:
     """Wrap every case key anew, end the keys that wrapped them, write the key copy: older copies of the database open
     nothing any more. How many case keys there are."""
-    rotate(base.engine, base.cipher, base.ring, at)
+    _rotate(base, settings, at)
     return write_key_copy(base.engine, settings.tenant_id, base.ring, settings.key_copy)
 
 
@@ -157,7 +158,7 @@ def restore_all(settings: Settings, file: Path, identity: Path, url: str) -> Res
 def renew_master_key(base: Foundation, settings: Settings, at: datetime) -> int:
     """The same under a new master key; the old one opens nothing any more. Interrupted, it is simply run again. Raises
     ``MasterKeyError`` where the key is not ours to change."""
-    count = rotate(base.engine, base.cipher, base.ring, at)
+    count = _rotate(base, settings, at)
     if settings.master_key_plugin is None:
         _replace_master_key(base.ring, settings)
     else:
@@ -165,6 +166,15 @@ def renew_master_key(base: Foundation, settings: Settings, at: datetime) -> int:
             base.ring.save()  # a key service wraps by its newest key
     write_key_copy(base.engine, settings.tenant_id, base.ring, settings.key_copy)
     return count
+
+
+def _rotate(base: Foundation, settings: Settings, at: datetime) -> int:
+    tenant_id, copy = settings.tenant_id, settings.key_copy
+
+    def copy_keys() -> None:
+        write_key_copy_held(base.engine, tenant_id, base.ring, copy)
+
+    return rotate(base.engine, base.cipher, base.ring, at, before_the_old_goes=copy_keys)
 
 
 def _replace_master_key(ring: KeyRing, settings: Settings) -> None:

@@ -9,17 +9,26 @@ import structlog
 
 LOG = structlog.get_logger()
 LOOK_SECONDS = 900.0
+FIRST_LOOK_SECONDS = 60.0  # whoever starts sends first
 
 
 class ErasureJob:
     """``run`` works until told to stop. ``look`` does what is due now."""
 
-    def __init__(self, look: Callable[[], object], *, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        look: Callable[[], object],
+        *,
+        look_seconds: float = LOOK_SECONDS,
+        first_look_seconds: float = FIRST_LOOK_SECONDS,
+    ) -> None:
         self._look = look
         self._look_seconds = look_seconds
+        self._first_look_seconds = first_look_seconds
 
     def run(self, stop: threading.Event) -> None:
-        """At the start, and then every so often, until ``stop`` is set."""
+        """Soon after the start, and then every so often, until ``stop`` is set."""
+        stop.wait(self._first_look_seconds)
         while not stop.is_set():
             self.run_once()
             stop.wait(self._look_seconds)

@@ -52,11 +52,16 @@ class Restored:
 def write_key_copy(engine: Engine, tenant_id: str, ring: KeyRing, file: Path) -> int:
     """Replace the key copy: the ring, and the wrapped key of each case that is there now. How many those are."""
     with ring.held():
-        columns = (vault_key.c.case_id, vault_key.c.month, vault_key.c.wrapped)
-        with engine.execution_options(is_read_only=True).begin() as connection:
-            rows = connection.execute(select(*columns).where(vault_key.c.tenant_id == tenant_id)).all()
-        cases = {row.case_id: [row.month, base64.b64encode(bytes(row.wrapped)).decode()] for row in rows}
-        replace_file(file, ring.sealed({"ring": ring.content(), "cases": cases}))
+        return write_key_copy_held(engine, tenant_id, ring, file)
+
+
+def write_key_copy_held(engine: Engine, tenant_id: str, ring: KeyRing, file: Path) -> int:
+    """The same for who holds the ring already."""
+    columns = (vault_key.c.case_id, vault_key.c.month, vault_key.c.wrapped)
+    with engine.execution_options(is_read_only=True).begin() as connection:
+        rows = connection.execute(select(*columns).where(vault_key.c.tenant_id == tenant_id)).all()
+    cases = {row.case_id: [row.month, base64.b64encode(bytes(row.wrapped)).decode()] for row in rows}
+    replace_file(file, ring.sealed({"ring": ring.content(), "cases": cases}))
     return len(cases)
 
 

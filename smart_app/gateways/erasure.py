@@ -39,6 +39,7 @@ from smart_app.ports import CaseKind, Payload
 
 SYSTEM_ERASURE = "system-erasure"
 CHUNK = 200
+HAS_WAITED_SECONDS = 3600
 OF_A_CASE = (partner_view, vault_resource, vault_key, vault_case)  # in this order: each refers to the last
 
 
@@ -147,57 +148,65 @@ class Eraser:
     # -- what is due ---------------------------------------------------------------------------------------------
 
     def _due(self, now: datetime) -> Iterator[tuple[str, End]]:
-        """Cases of programs whose time is over, with what ended each."""
-        for vault, case in self._cases(vault_case.c.kind == CaseKind.INBOUND.value):
-            end = self._end_of(vault, case, now)
-            if end.at <= now:
-                yield case.case_id, end
-
-    def _end_of(self, vault: Vault, case: CaseRow, now: datetime) -> End:
-        try:
-            began_at = datetime.fromisoformat(vault.details(case)["opened_at"])
-        except TamperedError:  # nobody can open it any more; all that is left is to take its rows away
-            return End(now, Why.THIRTY_DAYS)
-        staging = retention.staging_of(
-            began_at, _payloads(vault, case), is_open=case.is_open, ours=self._ours, zone=self._zone
-        )
-        return retention.staging_end(staging, self._calendar)
-
-    def _cases(self, *conditions: Any) -> Iterator[tuple[Vault, CaseRow]]:
-        """All such cases, a chunk per transaction: a long walk must not keep writers waiting."""
+        """Cases of programs whose time is over, with what ended each. A chunk per transaction: a long walk must not
+        keep writers waiting."""
         after = ""
         while True:
-            ids = select(vault_case.c.case_id).where(
-                vault_case.c.tenant_id == self._tenant_id, vault_case.c.case_id > after, *conditions
+            statement = select(vault_case.c.case_id).where(
+                vault_case.c.tenant_id == self._tenant_id,
+                vault_case.c.kind == CaseKind.INBOUND.value,
+                vault_case.c.case_id > after,
             )
             with self._engine.execution_options(is_read_only=True).begin() as connection:
-                found = list(connection.execute(ids.order_by(vault_case.c.case_id).limit(CHUNK)).scalars())
-                vault = Vault(connection, self._cipher)
-                cases = [case for case in (vault.case(case_id) for case_id in found) if case is not None]
-                yield from ((vault, case) for case in cases)
+                found = list(connection.execute(statement.order_by(vault_case.c.case_id).limit(CHUNK)).scalars())
+                ends = self._ends_of(Vault(connection, self._cipher), found, now)
+            yield from ((case_id, end) for case_id, end in ends.items() if end.at <= now)
             if len(found) < CHUNK:
                 return
             after = found[-1]
 
+    def _ends_of(self, vault: Vault, case_ids: list[str], now: datetime) -> dict[str, End]:
+        cases, payloads = _opened(vault, case_ids)
+        ends = {}
+        for case_id, case in cases.items():
+            try:
+                began_at = datetime.fromisoformat(vault.details(case)["opened_at"])
+            except TamperedError:  # nobody can open it any more; all that is left is to take its rows away
+                ends[case_id] = End(now, Why.THIRTY_DAYS)
+                continue
+            facts = retention.staging_of(
+                began_at, payloads[case_id], is_open=case.is_open, ours=self._ours, zone=self._zone
+            )
+            ends[case_id] = retention.staging_end(facts, self._calendar)
+        return ends
+
     # -- messages under a release that is over -------------------------------------------------------------------
 
     def _over(self, now: datetime) -> Iterator[tuple[int, str]]:
-        """Change and case of each message that nobody is sending and that may never leave any more."""
-        waiting = select(delivery.c.change, delivery.c.case_id).where(*self._waits())
+        """Change and case of each message that may never leave any more. Only of what has waited for a while: a message
+        that is sent at once has its release read by the worker anyway."""
+        has_waited = (delivery.c.attempts > 0) | (delivery.c.due_at < database_now() - HAS_WAITED_SECONDS)
+        statement = select(delivery.c.change, delivery.c.case_id).where(*self._waits(), has_waited)
         with self._engine.execution_options(is_read_only=True).begin() as connection:
-            vault = Vault(connection, self._cipher)
-            for change, case_id in connection.execute(waiting).all():
-                case = vault.case(case_id)
-                if case is not None and self._is_over(vault, case, now):
-                    yield change, case_id
+            waiting = connection.execute(statement.order_by(delivery.c.change)).all()
+        for start in range(0, len(waiting), CHUNK):
+            rows = waiting[start : start + CHUNK]
+            with self._engine.execution_options(is_read_only=True).begin() as connection:
+                over = self._releases_over(Vault(connection, self._cipher), [row.case_id for row in rows], now)
+            yield from ((row.change, row.case_id) for row in rows if row.case_id in over)
 
-    def _is_over(self, vault: Vault, case: CaseRow, now: datetime) -> bool:
-        try:
-            recipient = f"Organization/{vault.details(case)['partner']}"
-        except TamperedError:
-            return False  # the worker meets it, and tells the privacy officer
-        consents = [one for one in _payloads(vault, case) if one["resourceType"] == "Consent"]
-        return retention.is_release_over(consents, recipient, now, self._zone)
+    def _releases_over(self, vault: Vault, case_ids: list[str], now: datetime) -> set[str]:
+        cases, payloads = _opened(vault, case_ids)
+        over = set()
+        for case_id, case in cases.items():
+            try:
+                recipient = f"Organization/{vault.details(case)['partner']}"
+            except TamperedError:
+                continue  # the worker meets it, and tells the privacy officer
+            consents = [one for one in payloads[case_id] if one["resourceType"] == "Consent"]
+            if retention.is_release_over(consents, recipient, now, self._zone):
+                over.add(case_id)
+        return over
 
     def _stop(self, change: int, case_id: str, now: datetime) -> int:
         common = {"who": SYSTEM_ERASURE}
@@ -230,7 +239,13 @@ def is_held(connection: Connection, tenant_id: str, case_id: str) -> bool:
     return connection.execute(statement.with_for_update()).one_or_none() is not None
 
 
-def _payloads(vault: Vault, case: CaseRow) -> list[Payload]:
-    """What of the case can be opened. What cannot be counts for nothing here; the door tells about it."""
-    opened = vault.contents(vault.heads([case.case_id]), {case.case_id: case})
-    return [content.payload for content in opened.values()]
+def _opened(vault: Vault, case_ids: list[str]) -> tuple[dict[str, CaseRow], dict[str, list[Payload]]]:
+    """These cases, and what of each can be opened. What cannot be counts for nothing here; the door tells about it."""
+    cases = {case.case_id: case for case in vault.cases_by_id(case_ids)}
+    payloads: dict[str, list[Payload]] = {case_id: [] for case_id in cases}
+    heads = vault.heads(list(cases))
+    contents = vault.contents(heads, cases)
+    for head in heads:
+        if head.reference in contents:
+            payloads[head.case_id].append(contents[head.reference].payload)
+    return cases, payloads

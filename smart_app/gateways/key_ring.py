@@ -208,10 +208,11 @@ def create(file: Path, lock: MasterLock, tenant_id: str, *, before: MasterKey | 
     if before is not None:
         wraps.insert(0, {"id": _text(before.key_id), "key": _text(before.derive("wrap"))})
     content = {"key_id": _text(key_id), "lasting": lasting, "wraps": wraps}
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-        new.write(sealed_file(lock, content))
-        new.flush()
-        os.fsync(new.fileno())
+    whole = _written(file, sealed_file(lock, content))
+    try:
+        os.link(whole, file)  # whole or not at all, and never over another one
+    finally:
+        whole.unlink()
 
 
 def sealed_file(lock: MasterLock, content: Mapping[str, Any]) -> bytes:
@@ -236,11 +237,7 @@ def opened_file(lock: MasterLock, file: Path) -> Content:
 
 def replace_file(file: Path, content: bytes) -> None:
     """All or nothing, on disk before it counts. What stood in the old file is overwritten, where the disk lets us."""
-    new = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
-        written.write(content)
-        written.flush()
-        os.fsync(written.fileno())
+    new = _written(file, content)
     old = os.open(file, os.O_RDWR) if file.exists() else None
     new.replace(file)
     folder = os.open(file.parent, os.O_RDONLY)
@@ -250,6 +247,16 @@ def replace_file(file: Path, content: bytes) -> None:
         os.pwrite(old, bytes(os.fstat(old).st_size), 0)
         os.fsync(old)
         os.close(old)
+
+
+def _written(file: Path, content: bytes) -> Path:
+    """A new file beside ``file``, on disk, for its owner alone."""
+    new = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+        written.write(content)
+        written.flush()
+        os.fsync(written.fileno())
+    return new
 
 
 def _ring_key(master: Keys) -> SealingKey:

@@ -8,7 +8,7 @@ wrap by a retired key.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,8 +32,17 @@ _SET = (
 )
 
 
-def rotate(engine: Engine, cipher: MasterCipher, ring: KeyRing, now: datetime) -> int:
-    """How many case keys were wrapped anew. Afterwards only the newest wrapping key is left."""
+def rotate(
+    engine: Engine,
+    cipher: MasterCipher,
+    ring: KeyRing,
+    now: datetime,
+    *,
+    before_the_old_goes: Callable[[], object] = lambda: None,
+) -> int:
+    """How many case keys were wrapped anew. Afterwards only the newest wrapping key is left. ``before_the_old_goes``
+    runs when nothing in the database needs the old one any more: it writes the key copy, which must not need it either.
+    """
     with ring.held():
         if len(ring.wrap_ids) == 1:
             ring.add_wrap()
@@ -41,6 +50,7 @@ def rotate(engine: Engine, cipher: MasterCipher, ring: KeyRing, now: datetime) -
         done = sum(_rewrap(engine, cipher, newest))
         with engine.begin() as connection:
             done += _retire(connection, cipher, old, newest, now)
+        before_the_old_goes()
         ring.drop_old_wraps()
         empty_wal(engine)
     return done

@@ -56,7 +56,7 @@ vault_case = Table(
     Index("ix_vault_case_open", "tenant_id", "kind", "is_open"),
 )
 
-# The case's data key, wrapped by the master key. Deleting the row erases the case, backups included.
+# The case's data key, wrapped by a key of the key ring. Deleting the row erases the case; see ``key_ring`` for copies.
 vault_key = Table(
     "vault_key",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import replace
 
@@ -20,12 +21,13 @@ from smart_app.gateways.backup import (
     restore,
     ring_from_copy,
     write_key_copy,
+    write_key_copy_held,
 )
 from smart_app.gateways.cipher import MasterCipher, MasterKey, SealError
 from smart_app.gateways.door import VaultDoor
 from smart_app.gateways.engine import make_engine
 from smart_app.gateways.erasure import Eraser
-from smart_app.gateways.key_ring import KeyRing, LocalLock, create
+from smart_app.gateways.key_ring import KeyRing, LocalLock, create, opened_file
 from smart_app.gateways.rewrap import rotate
 from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.retention import Why
@@ -208,6 +210,22 @@ def test_an_interrupted_rotation_resumes(kept, ring, monkeypatch, dies_in):
     assert len(ring.wrap_ids) == 1
     assert set(old).isdisjoint(ring.wrap_ids)
     assert all(read(kept.engine, kept.cipher, kept, ids) for ids in (first, second))
+
+
+def test_the_key_copy_never_needs_a_key_that_is_gone(kept, ring, tmp_path):
+    """A power cut between the rotation and whatever comes after it costs no restore.
+
+    Break: in ``rotate`` call ``before_the_old_goes`` first of all.
+    """
+    ids, copy = kept.refer(), tmp_path / "key.copy"
+
+    def copied() -> None:
+        write_key_copy_held(kept.engine, "hc1", ring, copy)
+
+    rotate(kept.engine, kept.cipher, ring, kept.now, before_the_old_goes=copied)
+    month, wrapped = opened_file(LOCK, copy)["cases"][ids.case_id]
+    assert month == "2026-11"
+    kept.cipher.unwrap_case_key(ids.case_id, base64.b64decode(wrapped))
 
 
 def test_a_process_that_slept_through_a_rotation_cannot_lose_a_case(kept, ring, tmp_path):

@@ -32,6 +32,15 @@ def test_the_file_is_for_its_owner_and_tells_nothing(file):
     assert "key" not in repr(ring.wrapping()).replace("key_id", "").replace("SealingKey", "")
 
 
+def test_of_two_processes_that_start_at_once_one_makes_the_ring(file):
+    """The other takes what is there, whole; nothing else is left in the folder."""
+    before = file.read_bytes()
+    with pytest.raises(FileExistsError):
+        create(file, LOCK, "hc1")
+    assert file.read_bytes() == before
+    assert [one.name for one in file.parent.iterdir()] == ["key.ring"]
+
+
 def test_it_opens_with_its_master_key_and_no_other(file):
     """Another master key, a cut file and a lost one are each one sentence, not a crash."""
     with pytest.raises(MasterKeyError, match="another master key"):
