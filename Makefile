@@ -13,7 +13,7 @@ SECOND_OPINIONS := $(wildcard tests/fhir_profiles/validation/test_second_opinion
 ON_EVERY_CORE := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo demo-reset test check fuzz guide bench bench-inbound lock clean
+.PHONY: help install install-dev demo demo-reset test check fuzz guide bench bench-inbound mutate lock clean
 
 help: ## what each command does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,6 +46,11 @@ $(VENV)/.run: $(VENV)/.made requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.made requirements.lock requirements-dev.lock pyproject.toml
 	$(call install_lock,requirements-dev.lock)
 	@touch $(VENV)/.run $@
+
+# Mutation testing has a lock of its own, which holds all of the development lock.
+$(VENV)/.mutate: $(VENV)/.dev requirements-mutate.lock
+	$(call install_lock,requirements-mutate.lock)
+	@touch $@
 
 install: $(VENV)/.run ## what the app needs to run
 install-dev: $(VENV)/.dev ## and what its tests need
@@ -82,6 +87,9 @@ check: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json)
 fuzz: install-dev ## 200,000 new hostile bodies for the gate; INPUTS=n for another number
 	@$(BIN)/pytest -q tests/fhir_profiles/validation/test_fuzz.py -x --inputs $(or $(INPUTS),200000)
 
+mutate: $(VENV)/.mutate ## change the decisions of the door one by one: a test must notice each; FILES=access for one file
+	@$(BIN)/python tests/mutation/run.py $(FILES)
+
 bench-inbound: install-dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## referrals taken in a second, beside the least it can cost and another server
 	@$(BIN)/python bench/inbound.py
 
@@ -98,6 +106,7 @@ lock: install-dev ## newest versions that pyproject.toml allows, with hashes, wi
 	@$(BIN)/uv --version >/dev/null || { echo "make lock needs uv, which could not be installed here."; exit 2; }
 	$(call compile,--group build,requirements.lock)
 	$(call compile,--group build --group dev --extra postgres,requirements-dev.lock)
+	$(call compile,--group build --group dev --group mutate --extra postgres --constraint requirements-dev.lock,requirements-mutate.lock)
 	@! command -v npm >/dev/null || npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 # --universal: one lock for every system. The runtime lock constrains the other, so that both hold the same versions.

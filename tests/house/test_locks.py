@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bootstrap.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-mutate.lock", "requirements-bootstrap.lock")
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)( ; [^\\]+?)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
@@ -47,7 +47,12 @@ def test_every_pin_has_a_hash(lock: str) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "section"),
-    [("requirements.lock", "run"), ("requirements-dev.lock", "run"), ("requirements-dev.lock", "dev")],
+    [
+        ("requirements.lock", "run"),
+        ("requirements-dev.lock", "run"),
+        ("requirements-dev.lock", "dev"),
+        ("requirements-mutate.lock", "mutate"),
+    ],
 )
 def test_the_lock_holds_what_the_project_asks_for(lock: str, section: str) -> None:
     """A dependency added to pyproject.toml without `make lock` is found here, not on somebody's first day."""
