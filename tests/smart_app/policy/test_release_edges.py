@@ -33,7 +33,7 @@ def covers(release: Payload, **changes: Any) -> bool:
 
 
 def state(*releases: Payload, **changes: Any) -> ConsentState:
-    return consent.state(releases, **{**ASKED, **changes})
+    return consent.standing(releases, **{**ASKED, **changes})[0]
 
 
 def no(**provision: Any) -> Payload:
