@@ -201,7 +201,7 @@ def _items(work: UnitOfWork, case: Case) -> list[QueueItem]:
             status=appointment.payload["status"],
             start=appointment.payload.get("start"),
             end=appointment.payload.get("end"),
-            is_cancelled=any(task["status"] in ("cancelled", "entered-in-error") for task in tasks),
+            is_cancelled=any(status_back.is_called_off(task) for task in tasks),
         )
         for appointment in appointments
         if appointment.payload["status"] in ("proposed", "booked")
