@@ -238,7 +238,8 @@ def seed_demo_partners(settings: Settings, program_url: str) -> None:
     today = now().astimezone(ZoneInfo(settings.site.time_zone)).date()
     for partner, jwks_path in _demo_partners(program_url, today):
         known = directory.partner(partner.partner_id)
-        said = ("inbox_alert", "tells_opened", "full_on", "is_answering")  # what the program itself said stays
+        # What the program itself said stays.
+        said = ("inbox_alert", "tells_opened", "full_on", "is_answering", "has_capacity")
         directory.add_partner(replace(partner, **{name: getattr(known, name) for name in said}) if known else partner)
         client = launch_routes.PartnerClient(partner.client_id or "", jwks_url=program_url + jwks_path)
         launch_routes.register_partner_client(engine, settings.tenant_id, settings.registrations, client)
@@ -279,6 +280,7 @@ def _demo_partners(program_url: str, today: date) -> list[tuple[Partner, str]]:
         who_answers="The advocate on duty",
         languages=("en", "vi"),
         hours="Monday to Friday, 9 to 5",
+        staffed="mon-fri 09:00-17:00",
         client_id="northside-system",
         mou_starts_on=since,
         mou_ends_on=until,

@@ -60,6 +60,8 @@ def partner() -> None:
 @click.option("--mou-from", type=DAY, help="First day of the agreement; today if not given.")
 @click.option("--mou-until", type=DAY, required=True, help="Its last day.")
 @click.option("--acknowledge-minutes", type=click.IntRange(1, 1440), default=60, show_default=True)
+@click.option("--staffed", default="always", show_default=True, help="When somebody is there: mon-fri 09:00-17:00; ...")
+@click.option("--time-zone", help="Of those hours, such as America/New_York; the site's if not given.")
 @click.option("--fhir-address", metavar="URL", help="The program's own FHIR base, where it has one.")
 @click.option("--token-endpoint", metavar="URL", help="Its token endpoint, with --fhir-address.")
 @click.option("--our-client-id", help="Our id there, with --fhir-address.")
@@ -119,7 +121,7 @@ def list_all(context: click.Context, output: str) -> None:
             "name": one.name,
             "agreement": _state(office, one),
             "ends_on": one.mou_ends_on.isoformat(),
-            "has_capacity": one.has_capacity,
+            "has_capacity": not one.is_full(office.today),
             "client_id": one.client_id,
             "keys": keys.get(one.client_id or "", "none"),
         }
@@ -177,9 +179,17 @@ def _known(office: PartnerOffice, partner_id: str) -> Partner:
 def _require_whole(office: PartnerOffice, new: Partner) -> None:
     """What would only be found when somebody needs the program."""
     from fhir_profiles.partner_organization import partner_organization
+    from smart_app.foundation import now
+    from smart_app.policy.sla import opens_by
 
     if new.mou_ends_on < new.mou_starts_on:
         _stop("The agreement ends before it begins: mend --mou-from or --mou-until.")
+    try:
+        opens_by(minutes=1, sent_at=now(), staffed=new.staffed, time_zone=new.time_zone or "UTC")
+    except (ValueError, KeyError, OSError):
+        _stop(
+            "--staffed is 'always' or hours such as 'mon-fri 09:00-17:00; sat 20:00-02:00', --time-zone a zone's name."
+        )
     if (new.fhir_address is None) != (new.token_endpoint is None) or (new.fhir_address is None) != (
         new.our_client_id is None
     ):

@@ -265,6 +265,9 @@ class Outbox(Protocol):
         """Put the case into the inbox of ``partner_id`` here, in this commit, and let its people be told that something
         waits."""
 
+    def set_timer(self, *, case_id: str, reference: str, opens_by: datetime) -> None:
+        """If no person has opened the case by then, and no system of theirs took it, somebody here is told."""
+
     def note_opened(self, case_id: str, *, partner_id: str) -> None:
         """A person at the program opens it now, for the first time; a transport fact of ours, without content: from
         here on ``state_of`` is "opened", unless the program's setting keeps that from the clinic."""
@@ -339,7 +342,8 @@ class Partner:
     ``mou_*``: the agreement's dates (inclusive); ``acknowledge_minutes`` is its promise. ``inbox_alert``: how its
     people are told that an item waits in its inbox here ("email", "phone"), None while it takes none there.
     ``tells_opened``: the clinician may see when a person opened an item. ``full_on``: the clinic's day on which it says
-    that it is full. ``is_answering``: it says that somebody is there now.
+    that it is full. ``is_answering``: it says that somebody is there now. ``staffed``: the hours that its promise
+    counts (see ``policy/sla``), on the clock of ``time_zone``, the site's where None.
     """
 
     partner_id: str
@@ -362,6 +366,12 @@ class Partner:
     tells_opened: bool = True
     full_on: date | None = None
     is_answering: bool = True
+    staffed: str = "always"
+    time_zone: str | None = None
+
+    def is_full(self, today: date) -> bool:
+        """It said so, for good or for ``today``, the clinic's day."""
+        return not self.has_capacity or self.full_on == today
 
 
 class Directory(Protocol):

@@ -11,6 +11,7 @@ from smart_app.gateways import audit_log
 from smart_app.gateways.crossing_watch import CrossingWatch
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.gateways.partner import PartnerSender
+from smart_app.gateways.sla_timers import SqlTimers
 from smart_app.settings import Settings
 
 SENT = ("Bundle", "Patient", "Consent", "ServiceRequest", "Task")
@@ -33,11 +34,20 @@ def create_worker(settings: Settings) -> Worker:
         base.alerts,
         now=now,
     )
+    coordinator = settings.mail.coordinator if settings.mail is not None else None
+    timers = SqlTimers(base.engine, base.cipher, site_id=settings.site.id, coordinator=coordinator)
+
+    def look_after() -> None:
+        try:
+            timers.fire(now())
+        finally:  # one that fails does not keep the other from looking
+            watch.look()
+
     jobs = SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now)
     # What the first send would otherwise wait for, between the release and the bytes.
     r4.load(SENT)
     validation.load()
-    return Worker(jobs, sender, now=now, watch=watch.look)
+    return Worker(jobs, sender, now=now, watch=look_after)
 
 
 def create_erasure(settings: Settings) -> ErasureJob:

@@ -58,7 +58,7 @@ class SqlAlertRoutes:
     def choose(self, partner_id: str, route: AlertRoute) -> None:
         """Untested, with a test item on its way; nothing new is placed here until a person opened that."""
         is_mail = route.route is Route.EMAIL
-        sealed = self._cipher.seal(route.address.encode(), purpose=_purpose(partner_id)) if is_mail else None
+        sealed = self._cipher.seal(route.address.encode(), purpose=purpose_of(partner_id)) if is_mail else None
         row = {
             "tenant_id": self._cipher.tenant_id,
             "partner_id": partner_id,
@@ -143,8 +143,9 @@ class SqlAlertRoutes:
         )
 
     def _address(self, partner_id: str, sealed: bytes | None) -> str:
-        return "" if sealed is None else self._cipher.open(bytes(sealed), purpose=_purpose(partner_id)).decode()
+        return "" if sealed is None else self._cipher.open(bytes(sealed), purpose=purpose_of(partner_id)).decode()
 
 
-def _purpose(partner_id: str) -> str:
+def purpose_of(partner_id: str) -> str:
+    """What an address of this row is sealed for."""
     return f"inbox-alert|{partner_id}"

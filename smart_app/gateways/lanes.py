@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, fu
 from smart_app.gateways.engine import database_now, insert_or_add
 from smart_app.gateways.tables import delivery, delivery_lane
 
+TIMER = "timer"  # rows that nobody sends (see ``sla_timers``)
 SENDS = 2  # at one time to one partner: a slow one does not take all workers
 TRIP = 5  # failures in a row after which only one message asks
 FIRST_PAUSE_SECONDS = 5.0
@@ -54,7 +55,8 @@ def with_room(connection: Connection, tenant_id: str) -> list[tuple[bytes, int]]
 
 def _open(tenant_id: str) -> tuple[ColumnElement[bool], ...]:
     # The word as the partial index says it: with a bound value SQLite would walk through all that was ever sent.
-    return delivery.c.tenant_id == tenant_id, delivery.c.state == literal_column("'open'")
+    is_open = delivery.c.state == literal_column("'open'")
+    return delivery.c.tenant_id == tenant_id, is_open, delivery.c.kind != TIMER
 
 
 def _is_held() -> ColumnElement[bool]:

@@ -78,29 +78,31 @@ class UnitOutbox:
         stopped = self._stop_what_waits(case_id) if kind == "cancel" else _Stopped(may_have_arrived=True)
         if not stopped.may_have_arrived:
             return
+        self._insert(
+            kind=kind,
+            lane=self._cipher.blind_index("lane", partner_id),
+            case_id=case_id,
+            reference=reference,
+            due_at=database_now(),
+            lease_owner=stopped.lease_owner,
+            lease_until=stopped.lease_until,
+        )
+        if kind == "referral":
+            _set_transport(self._connection, self._cipher.tenant_id, case_id, "queued")
+
+    def set_timer(self, *, case_id: str, reference: str, opens_by: datetime) -> None:
+        """A row that no worker claims: it has no lane. What stops the case's work ends it too."""
+        self._insert(kind=lanes.TIMER, case_id=case_id, reference=reference, due_at=opens_by.timestamp())
+
+    def _insert(self, **row: Any) -> None:
+        """An open row with the next number."""
         tenant_id = self._cipher.tenant_id
         insert_or_add(self._connection, delivery_head, {"tenant_id": tenant_id, "last_change": 1}, column="last_change")
         change = self._connection.execute(
             select(delivery_head.c.last_change).where(delivery_head.c.tenant_id == tenant_id)
         ).scalar_one()
-        self._connection.execute(
-            delivery.insert().values(
-                tenant_id=tenant_id,
-                change=change,
-                month=f"{self._now:%Y-%m}",
-                kind=kind,
-                state="open",
-                attempts=0,
-                lane=self._cipher.blind_index("lane", partner_id),
-                case_id=case_id,
-                reference=reference,
-                due_at=database_now(),
-                lease_owner=stopped.lease_owner,
-                lease_until=stopped.lease_until,
-            )
-        )
-        if kind == "referral":
-            _set_transport(self._connection, tenant_id, case_id, "queued")
+        common = {"tenant_id": tenant_id, "change": change, "month": f"{self._now:%Y-%m}"}
+        self._connection.execute(delivery.insert().values(**common, state="open", attempts=0, **row))
 
     def state_of(self, case_id: str) -> str | None:
         """How far the case's send got, for whoever may see the case."""
@@ -155,7 +157,7 @@ class UnitOutbox:
         of_case = (delivery.c.tenant_id == self._cipher.tenant_id, delivery.c.case_id == case_id)
         waiting = self._connection.execute(
             select(delivery.c.attempts, delivery.c.lease_owner, delivery.c.lease_until)
-            .where(*of_case, delivery.c.state == "open")
+            .where(*of_case, delivery.c.state == "open", delivery.c.kind != lanes.TIMER)
             .order_by(delivery.c.lease_until.is_(None), delivery.c.lease_until.desc())
             .with_for_update()
         ).all()
@@ -300,6 +302,7 @@ class SqlJobStore:
                 before.c.state != literal_column("'done'"),  # as the index says it: SQLite compares the words
                 before.c.state == "open",
                 before.c.change < delivery.c.change,
+                before.c.kind != lanes.TIMER,
             )
             .correlate(delivery)
         )

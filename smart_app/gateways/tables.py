@@ -268,6 +268,8 @@ partner = Table(
     Column("tells_opened", Boolean, nullable=False),
     Column("full_on", Date),
     Column("is_answering", Boolean, nullable=False),
+    Column("staffed", String(200), nullable=False),
+    Column("time_zone", String(64)),
     UniqueConstraint("tenant_id", "client_id", name="uq_partner_client"),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from flask import Blueprint, render_template
 
 from smart_app import guards
@@ -16,4 +18,6 @@ def contacts(launch_id: str) -> str:
     services = guards.services()
     now = services.now()
     partners = [(p, services.mou_gate.is_open(p.partner_id, now)) for p in services.directory.partners()]
-    return render_template("contacts.html", partners=sorted(partners, key=lambda row: (not row[1], row[0].name)))
+    today = now.astimezone(ZoneInfo(services.site.time_zone)).date()
+    partners.sort(key=lambda row: (not row[1], row[0].name))
+    return render_template("contacts.html", today=today, partners=partners)

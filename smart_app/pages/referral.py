@@ -311,7 +311,7 @@ def _is_full(partner: Partner) -> bool:
     """It said so, for good or for today."""
     services = guards.services()
     today = services.now().astimezone(ZoneInfo(services.site.time_zone)).date()
-    return not partner.has_capacity or partner.full_on == today
+    return partner.is_full(today)
 
 
 def _partner(partner_id: str) -> Partner:

@@ -14,13 +14,15 @@ from typing import Any
 
 from fhir_profiles import referral_task, security_labels
 from smart_app.policy import task_states
-from smart_app.policy.task_states import Tier
+from smart_app.policy.task_states import Party, Tier
 
 Payload = dict[str, Any]
 
 RECEIVED = referral_task.business_status_of("received-by-inbox")
 # What the sender itself wrote about its own request is no news to it.
 SENDERS_OWN = frozenset({"cancelled", "entered-in-error"})
+# BSeR's "cancellation requested": its sender called the request off after it had ended here. The ending stays.
+CALLED_OFF = "5.2"
 CLOSING = frozenset({"handoff-made", "patient-reports-connected", "no-information"})
 TIERS_WITH_TIME = frozenset({Tier.APPOINTMENT, Tier.OUTCOME})
 REFUSAL_REASONS: tuple[str, ...] = tuple(code for code in referral_task.REASONS if code != "closed")
@@ -71,8 +73,12 @@ def own_request_as_sender_sees_it(task: Payload, *, appointment_reference: str |
     """A referral that a program sent to us. ``tier`` is that of release A in force now (we to the program)."""
     shown = without_history(task)
     shown.pop("output", None)
-    if task.get("status") in SENDERS_OWN:
-        return shown
+    if business_code_of(task) == CALLED_OFF:
+        shown |= {"status": "cancelled", "statusReason": referral_task.status_reason("closed")}
+    if is_called_off(task):
+        if not task_states.may_write_business_status(tier, business_code_of(task) or ""):
+            shown["businessStatus"] = RECEIVED
+        return _as_payload(shown)
     if not task_states.may_write_status(tier, str(task.get("status"))):
         shown.pop("statusReason", None)
         shown |= {"status": "requested", "businessStatus": RECEIVED}
@@ -150,6 +156,19 @@ def moved(task: Payload, status: str, *, reason: str | None = None, business_sta
     if business_status is not None:
         changed["businessStatus"] = referral_task.business_status_of(business_status)
     return changed
+
+
+def called_off_by_sender(task: Payload) -> Payload:
+    """The next Task once its sender called it off. What has ended here keeps its ending, with a mark beside it that its
+    sender reads as "cancelled": an answer that said "too late" would tell that it had ended (R21)."""
+    if task_states.is_move_allowed(str(task["status"]), "cancelled", Party.REQUESTER):
+        return moved(task, "cancelled", reason="closed")
+    return {**task, "businessStatus": referral_task.business_status_of(CALLED_OFF)}
+
+
+def is_called_off(task: Payload) -> bool:
+    """Did the program that asked take its request back?"""
+    return task.get("status") in SENDERS_OWN or business_code_of(task) == CALLED_OFF
 
 
 def lowers_labels(stored: Payload, body: Payload) -> bool:

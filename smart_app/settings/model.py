@@ -240,6 +240,11 @@ class MailSettings(_Part):
         "starttls", description="none only for a server on this computer", examples=["tls"]
     )
     sender: str = Field(description="the neutral address it comes from", examples=["office@example.org"])
+    coordinator: str | None = Field(
+        None,
+        description="whom at the health center to tell that a program has not opened an item in time",
+        examples=["desk@example.org"],
+    )
     user: str | None = Field(None, description="account at the mail server", examples=["office"])
     password: SecretStr | None = Field(
         None, description="its password, only from the environment", examples=["(a password)"], repr=False

@@ -18,7 +18,7 @@ from fhir_profiles.release_consent import DEFAULT_DAYS, LONGEST_DAYS, release_co
 from fhir_profiles.safe_contact import MEETS, VOICEMAILS
 from fhir_profiles.security_labels import labels_for
 from smart_app.errors import InvalidError, LockedError, NothingToShowError
-from smart_app.policy import attestation, minimum_necessary, minors, placement, status_back
+from smart_app.policy import attestation, minimum_necessary, minors, placement, sla, status_back
 from smart_app.policy.access import Requester
 from smart_app.policy.ehr_copy import service_request_copy
 from smart_app.policy.place_words import place_words
@@ -239,6 +239,9 @@ def _queue(
         work.outbox.place(case_id=case_id, partner_id=partner.partner_id)
     else:
         work.outbox.add(kind="referral", case_id=case_id, reference=task.reference, partner_id=partner.partner_id)
+    if partner.tells_opened or partner.fhir_address is not None:  # else nobody here may learn that it was opened
+        promised = datetime.fromisoformat(task.payload["restriction"]["period"]["end"])
+        work.outbox.set_timer(case_id=case_id, reference=task.reference, opens_by=promised)
     work.facts.count("referral", "sent")
     return service_request, task
 
@@ -353,7 +356,12 @@ def _build(
             requester_reference=site.organization_reference,
             owner_reference=organization,
             authored_at=today,
-            due_at=now + timedelta(minutes=partner.acknowledge_minutes),
+            due_at=sla.opens_by(
+                minutes=partner.acknowledge_minutes,
+                sent_at=now,
+                staffed=partner.staffed,
+                time_zone=partner.time_zone or site.time_zone,
+            ),
         ),
     )
 

@@ -203,7 +203,7 @@ def _items(work: UnitOfWork, case: Case, found: Mapping[str, Sequence[Stored]]) 
             status=appointment.payload["status"],
             start=appointment.payload.get("start"),
             end=appointment.payload.get("end"),
-            is_cancelled=any(task["status"] in ("cancelled", "entered-in-error") for task in tasks),
+            is_cancelled=any(status_back.is_called_off(task) for task in tasks),
         )
         for appointment in found["Appointment"]
         if appointment.payload["status"] in ("proposed", "booked")

@@ -92,8 +92,9 @@ def _updated_by(work: UnitOfWork, stored: Stored, body_of: BodyOf, if_match: str
 
 
 def _cancel_own_request(work: UnitOfWork, stored: Stored, body_of: BodyOf, if_match: str) -> Updated:
-    """The survivor changed their mind: the program that asked says "cancelled", nothing else. The move is judged by
-    what the program may see, so that the answer does not tell what became of the request here (R21)."""
+    """The survivor changed their mind: the program that asked says "cancelled", nothing else. The answer is judged by
+    what the program may see, so that it does not tell what became of the request here (R21); what is stored is judged
+    by the Task as it stands: one that has ended stays ended."""
     tier = _tier(work, stored)
     named = status_back.appointment_to_name(one.payload for one in work.in_case(stored.case_id, "Appointment"))
     shown = status_back.own_request_as_sender_sees_it(stored.payload, appointment_reference=named, tier=tier)
@@ -106,11 +107,7 @@ def _cancel_own_request(work: UnitOfWork, stored: Stored, body_of: BodyOf, if_ma
     if asked.is_outside or asked.business_code is not None or asked.has_output or asked.status != "cancelled":
         _refuse(work, stored.reference, "R20")
     _require_move(str(shown["status"]), asked.status, Party.REQUESTER)
-    changed = work.amend(
-        stored.reference,
-        lambda current: status_back.moved(current, "cancelled", reason="closed"),
-        if_match=stored.etag,
-    )
+    changed = work.amend(stored.reference, status_back.called_off_by_sender, if_match=stored.etag)
     return _updated(status_back.own_request_as_sender_sees_it(changed.payload, appointment_reference=None, tier=tier))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_profiles import terminology as t
-from fhir_profiles.referral_task import appointment_output, business_status_of
+from fhir_profiles.referral_task import appointment_output, business_status_of, status_reason
 from smart_app.errors import (
     ConflictError,
     InvalidError,
@@ -425,6 +425,48 @@ def test_rule_R21_a_request_that_was_declined_cannot_be_taken_back_any_more(
     with pytest.raises(InvalidError) as error:
         status_update.update_from_partner(world.door, harbor, answer.task_id, body, shown.etag, NOW)
     assert [issue.expression for issue in error.value.issues] == ["Task.status"]
+
+
+ENDINGS: dict[str, dict[str, Any]] = {
+    "requested": {},
+    "accepted": {"businessStatus": business_status_of("5.1.1")},
+    "in-progress": {},
+    "on-hold": {},
+    "rejected": {"statusReason": status_reason("no-capacity")},
+    "completed": {"businessStatus": business_status_of("5.1.4")},
+    "failed": {"businessStatus": business_status_of("5.1.2")},
+}
+
+
+@pytest.mark.rule("R21")
+def test_rule_R21_a_call_off_rewrites_no_ending_and_its_answer_tells_of_none(
+    world: Any, harbor: Requester, post: Callable[..., Any]
+) -> None:
+    """Without release A a program that calls its request off reads the same words whatever became of it here, then
+    and later; what was declined, completed or failed stays so in the vault. Fails when ``called_off_by_sender`` always
+    says "cancelled", or when a called-off Task is shown with its stored ``businessStatus``."""
+    made = post(release_a=None)
+    answer = inbound.accept(world.door, harbor, world.harbor, made.bundle, made.body, world.site, NOW, BASE)
+    reference, answers = f"Task/{answer.task_id}", []
+    for status, more in ENDINGS.items():
+        with world.door.open_for(harbor, NOW) as work:
+            fresh = {key: value for key, value in work.read(reference).payload.items() if key != "statusReason"}
+            work.amend(reference, lambda task, fresh=fresh, now=status, more=more: {**fresh, "status": now, **more})
+            before = inbound.task_for_partner(work, answer.task_id)
+        body = {**before.payload, "status": "cancelled"}
+        put = status_update.update_from_partner(world.door, harbor, answer.task_id, body, before.etag, NOW)
+        with world.door.open_for(harbor, NOW) as work:
+            after = inbound.task_for_partner(work, answer.task_id)
+        again = status_update.update_from_partner(world.door, harbor, answer.task_id, after.payload, after.etag, NOW)
+        answers.append((before, put, after, again))
+        held = world.resource(reference)
+        is_open = status in ("requested", "accepted", "in-progress", "on-hold")
+        assert held["status"] == ("cancelled" if is_open else status)
+        assert held.get("statusReason") == (status_reason("closed") if is_open else more.get("statusReason"))
+        with world.door.open_for(harbor, NOW) as work:  # the next round begins as a request that came in
+            work.amend(reference, lambda task: {**task, "businessStatus": business_status_of("received-by-inbox")})
+    assert all(one == answers[0] for one in answers)
+    assert answers[0][1].payload["status"] == "cancelled"
 
 
 @pytest.mark.rule("R17")

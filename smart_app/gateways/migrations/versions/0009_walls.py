@@ -7,7 +7,7 @@ from alembic import op
 
 from smart_app.gateways.row_walls import raise_walls, tables_of_tenants
 
-revision = "0010"
+revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
