@@ -19,6 +19,7 @@ from sqlalchemy import Engine, bindparam, select
 
 from launch.buckets import Buckets
 from launch.errors import BearerError, TooManyCallsError
+from launch.prepared import Prepared
 from launch.refusal_log import network_of
 from launch.scopes import covers_system
 from launch.tables import launch_client, launch_token
@@ -27,7 +28,7 @@ from launch.tables import launch_client, launch_token
 CALLS_PER_SECOND: Final = 50.0
 SECONDS_AT_ONCE: Final = 10
 # Built once: a statement costs more to make than to run.
-_TOKEN = (
+_LOOK = (
     select(
         launch_token.c.client_id,
         launch_token.c.scopes,
@@ -42,6 +43,7 @@ _TOKEN = (
     )
     .where(launch_token.c.tenant_id == bindparam("tenant"), launch_token.c.token_hash == bindparam("hash"))
 )
+_TOKEN = Prepared(lambda _: _LOOK)
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
 
 
@@ -95,16 +97,17 @@ class PartnerTokens:
             raise BearerError(401, 'Bearer error="invalid_token"', "malformed-token")
         with self._reading.connect() as connection:
             asked = {"tenant": self._tenant_id, "hash": hashlib.sha256(found[1].encode()).hexdigest()}
-            row = connection.execute(_TOKEN, asked).one_or_none()
-        if row is None or row.expires_at <= self._clock():
+            row = _TOKEN.first(connection, asked)
+        client_id, scopes, jti_hash, expires_at, is_enabled = row or (None, "", "", 0, False)
+        if client_id is None or expires_at <= self._clock():
             raise BearerError(401, 'Bearer error="invalid_token"', "unknown-or-expired-token")
-        if not row.is_enabled or not self._is_partner_open(row.client_id):
+        if not is_enabled or not self._is_partner_open(client_id):
             raise BearerError(401, 'Bearer error="invalid_token"', "client-closed")
         return PartnerToken(
-            client_id=row.client_id,
-            scopes=frozenset(row.scopes.split()),
-            jti_hash=row.jti_hash,
-            expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+            client_id=client_id,
+            scopes=frozenset(scopes.split()),
+            jti_hash=jti_hash,
+            expires_at=datetime.fromtimestamp(expires_at, UTC),
         )
 
     @staticmethod

@@ -318,7 +318,8 @@ class Unit:
         digest = self._cipher.digest(body)
         # Claimed first and asked then: what was taken stays as it was, also by a sender who came at the same moment. A
         # number that is new beside one that is known is a conflict, and the claim is undone with the unit.
-        self._vault.claim_receipts(indexes, digest, task_id, self._now)
+        if self._vault.claim_receipts(indexes, digest, task_id, self._now):
+            return None
         known = self._vault.receipts(indexes)
         if {claimed for claimed, _ in known.values()} == {task_id}:
             return None
