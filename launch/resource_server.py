@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Engine, bindparam, select
@@ -45,6 +46,11 @@ _LOOK = (
 )
 _TOKEN = Prepared(lambda _: _LOOK)
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=512)
+def _covers(granted: frozenset[str], needed: str) -> bool:
+    return covers_system(granted, needed)
 
 
 @dataclass(frozen=True)
@@ -113,5 +119,5 @@ class PartnerTokens:
     @staticmethod
     def require_scope(token: PartnerToken, needed: str) -> None:
         """Pass when the token's scopes cover ``needed``, such as "system/Task.u". Raises ``BearerError`` 403."""
-        if not covers_system(token.scopes, needed):
+        if not _covers(token.scopes, needed):
             raise BearerError(403, 'Bearer error="insufficient_scope"', "insufficient-scope")

@@ -224,14 +224,15 @@ class Unit:
             else:
                 made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
                 profile, text = self._checked(made)
-            made, labels = self._labelled(made, profile, text)
+            given = made
+            made, labels = self._labelled(given, profile, text)
             ordinal = 1 + max((other.ordinal for other in scene.heads.get(case_id, ())), default=0)
             head = Head(case_id, made["resourceType"], made["id"], 1, ordinal, labels)
             verdict = self._judge.judge(head, scene, is_new=True)
             if verdict is None or not verdict.is_shown:
                 self._deny("create", head.reference, verdict)
             self._require_creation(verdict, made)
-            new.append((verdict, made, as_bytes(made)))
+            new.append((verdict, made, text.encode() if made is given else as_bytes(made)))
             scene.heads[case_id].append(head)
             if head.resource_type == "Consent":
                 self._judge.releases(scene, case_id).append(made)
@@ -462,7 +463,12 @@ def _text_of(ours: tuple[Label, ...]) -> str:
 
 
 def _etag(head: Head) -> str:
-    return etag(head.version, labels_in(head.labels))
+    return _etag_of(head.version, head.labels)
+
+
+@lru_cache(maxsize=512)
+def _etag_of(version: int, labels: str) -> str:
+    return etag(version, labels_in(labels))
 
 
 def _opaque(reference: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from fhir_profiles import dates
@@ -154,6 +155,7 @@ def _names_labels(consent: dict[str, Any], labels: frozenset[Label], purpose: Pu
     )
 
 
+@lru_cache(maxsize=256)
 def _enforced(labels: frozenset[Label]) -> tuple[Label, ...]:
     security = [{"system": label.system, "code": label.code} for label in labels]
     return enforced_labels({"meta": {"security": security}})
