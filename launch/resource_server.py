@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Engine, bindparam, select
 
 from launch.buckets import Buckets
 from launch.errors import BearerError, TooManyCallsError
+from launch.prepared import Prepared
 from launch.refusal_log import network_of
 from launch.scopes import covers_system
 from launch.tables import launch_client, launch_token
@@ -27,7 +29,7 @@ from launch.tables import launch_client, launch_token
 CALLS_PER_SECOND: Final = 50.0
 SECONDS_AT_ONCE: Final = 10
 # Built once: a statement costs more to make than to run.
-_TOKEN = (
+_LOOK = (
     select(
         launch_token.c.client_id,
         launch_token.c.scopes,
@@ -42,7 +44,13 @@ _TOKEN = (
     )
     .where(launch_token.c.tenant_id == bindparam("tenant"), launch_token.c.token_hash == bindparam("hash"))
 )
+_TOKEN = Prepared(lambda _: _LOOK)
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=512)
+def _covers(granted: frozenset[str], needed: str) -> bool:
+    return covers_system(granted, needed)
 
 
 @dataclass(frozen=True)
@@ -95,20 +103,21 @@ class PartnerTokens:
             raise BearerError(401, 'Bearer error="invalid_token"', "malformed-token")
         with self._reading.connect() as connection:
             asked = {"tenant": self._tenant_id, "hash": hashlib.sha256(found[1].encode()).hexdigest()}
-            row = connection.execute(_TOKEN, asked).one_or_none()
-        if row is None or row.expires_at <= self._clock():
+            row = _TOKEN.first(connection, asked)
+        client_id, scopes, jti_hash, expires_at, is_enabled = row or (None, "", "", 0, False)
+        if client_id is None or expires_at <= self._clock():
             raise BearerError(401, 'Bearer error="invalid_token"', "unknown-or-expired-token")
-        if not row.is_enabled or not self._is_partner_open(row.client_id):
+        if not is_enabled or not self._is_partner_open(client_id):
             raise BearerError(401, 'Bearer error="invalid_token"', "client-closed")
         return PartnerToken(
-            client_id=row.client_id,
-            scopes=frozenset(row.scopes.split()),
-            jti_hash=row.jti_hash,
-            expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+            client_id=client_id,
+            scopes=frozenset(scopes.split()),
+            jti_hash=jti_hash,
+            expires_at=datetime.fromtimestamp(expires_at, UTC),
         )
 
     @staticmethod
     def require_scope(token: PartnerToken, needed: str) -> None:
         """Pass when the token's scopes cover ``needed``, such as "system/Task.u". Raises ``BearerError`` 403."""
-        if not covers_system(token.scopes, needed):
+        if not _covers(token.scopes, needed):
             raise BearerError(403, 'Bearer error="insufficient_scope"', "insufficient-scope")

@@ -15,7 +15,7 @@ from datetime import datetime
 import structlog
 
 from smart_app.delivery.backoff import delay_seconds
-from smart_app.ports import Job, JobStore, Sender, SendOutcome, SendResult
+from smart_app.delivery_ports import Job, JobStore, Sender, SendOutcome, SendResult
 
 LOG = structlog.get_logger()
 POLL_SECONDS = 0.25

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
+from launch.prepared import Prepared
 from smart_app.gateways.cipher import MasterCipher, SealError
 from smart_app.gateways.engine import insert_ignoring
 from smart_app.gateways.tables import audit_head, audit_row
@@ -49,17 +50,19 @@ class Verification:
 
 
 # Built once: every page of a launch appends some rows.
-_ADD = audit_row.insert()
-_HEAD = (
+_ADD = Prepared(lambda _: audit_row.insert(), [column.name for column in audit_row.columns])
+_LOCK = (
     select(audit_head.c.position, audit_head.c.row_hash)
     .where(audit_head.c.tenant_id == bindparam("tenant"))
     .with_for_update()
 )
-_MOVE = (
+_HEAD = Prepared(lambda _: _LOCK)
+_ON = (
     update(audit_head)
     .where(audit_head.c.tenant_id == bindparam("tenant"))
     .values(position=bindparam("new_position"), row_hash=bindparam("new_hash"))
 )
+_MOVE = Prepared(lambda _: _ON)
 
 
 class AuditLog:
@@ -90,9 +93,9 @@ class AuditLog:
                 }
             )
             head = Anchor(position, row_hash)
-        connection.execute(_ADD, rows)
+        _ADD.run(connection, rows)
         moved = {"tenant": self._cipher.tenant_id, "new_position": head.position, "new_hash": head.row_hash}
-        connection.execute(_MOVE, moved)
+        _MOVE.run(connection, [moved])
 
     def hold(self, connection: Connection) -> None:
         """Lock the chain's head now, so that what is read after this is what was committed before its next row:
@@ -101,12 +104,12 @@ class AuditLog:
 
     def _locked_head(self, connection: Connection) -> Anchor:
         tenant = {"tenant": self._cipher.tenant_id}
-        row = connection.execute(_HEAD, tenant).one_or_none()
+        row = _HEAD.first(connection, tenant)
         if row is None:
             first = {"tenant_id": self._cipher.tenant_id, "position": 0, "row_hash": GENESIS}
             insert_ignoring(connection, audit_head, [first])
-            row = connection.execute(_HEAD, tenant).one()
-        return Anchor(row.position, bytes(row.row_hash))
+            row = _HEAD.first(connection, tenant) or (0, GENESIS)
+        return Anchor(row[0], bytes(row[1]))
 
 
 def anchor(engine: Engine, tenant_id: str) -> Anchor:

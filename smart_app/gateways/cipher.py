@@ -189,7 +189,7 @@ class MasterCipher:
 
     def chain(self, *parts: bytes) -> bytes:
         """One link of the audit chain. Keyed, so whoever can write the table still cannot make a chain that holds."""
-        return hmac.digest(self._chain, b"".join(struct.pack(">I", len(part)) + part for part in parts), sha256)
+        return hmac.digest(self._chain, b"".join([_counted(part) for part in parts]), sha256)
 
 
 def wrapping_id(wrapped: bytes) -> bytes:
@@ -226,8 +226,11 @@ def _bound(key_id: bytes, place: tuple[str, ...]) -> bytes:
 
 def _framed(*parts: str) -> bytes:
     """Each part with its length in front, so that no two different lists give the same bytes."""
-    encoded = [part.encode() for part in parts]
-    return b"".join(struct.pack(">I", len(part)) + part for part in encoded)
+    return b"".join([_counted(part.encode()) for part in parts])
+
+
+def _counted(part: bytes) -> bytes:
+    return len(part).to_bytes(4, "big") + part
 
 
 def _padded(plaintext: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy import Engine, Select, bindparam, delete, select, update
 
+from launch.prepared import Prepared
 from smart_app.gateways.tables import partner
 from smart_app.ports import Directory, Partner
 
@@ -28,15 +30,16 @@ class SqlDirectory:
 
     def partners(self) -> list[Partner]:
         """All partners by name, suspended ones too."""
-        return self._select()
+        with self._reading.connect() as connection:
+            return [_partner(row) for row in connection.execute(_partners_by(None), {"tenant": self._tenant_id})]
 
     def partner(self, partner_id: str) -> Partner | None:
         """One partner by our id."""
-        return next(iter(self._select("partner_id", partner_id)), None)
+        return self._first("partner_id", partner_id)
 
     def partner_of_client(self, client_id: str) -> Partner | None:
         """The partner whose system holds ``client_id`` at our token endpoint."""
-        return next(iter(self._select("client_id", client_id)), None)
+        return self._first("client_id", client_id)
 
     def add_partner(self, new: Partner) -> None:
         """Add a partner, or replace the facts of the one with the same id."""
@@ -67,13 +70,15 @@ class SqlDirectory:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
-    def _select(self, column: str | None = None, value: str | None = None) -> list[Partner]:
-        statement, values = _partners_by(column), {"tenant": self._tenant_id}
-        if column is not None and value is not None:
-            values["value"] = value
+    def _first(self, column: str, value: str) -> Partner | None:
         with self._reading.connect() as connection:
-            rows = connection.execute(statement, values).mappings().all()
-        return [Partner(**{**row, **{name: tuple(orjson.loads(row[name])) for name in LISTS}}) for row in rows]
+            row = _FIRST[column].first(connection, {"tenant": self._tenant_id, "value": value})
+        return None if row is None else _partner(row)
+
+
+def _partner(row: Iterable[Any]) -> Partner:
+    facts = dict(zip(COLUMNS, row, strict=True))
+    return Partner(**{**facts, **{name: tuple(orjson.loads(facts[name])) for name in LISTS}})
 
 
 @lru_cache(maxsize=8)
@@ -83,6 +88,12 @@ def _partners_by(column: str | None) -> Select[Any]:
     if column is not None:
         statement = statement.where(partner.c[column] == bindparam("value"))
     return statement.order_by(partner.c.name)
+
+
+_FIRST = {
+    "partner_id": Prepared(lambda _: _partners_by("partner_id")),
+    "client_id": Prepared(lambda _: _partners_by("client_id")),
+}
 
 
 class DatedMouGate:

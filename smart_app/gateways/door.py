@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
+from smart_app.delivery_ports import Job
 from smart_app.gateways import alerts, outbox
 from smart_app.gateways.audit_log import AuditLog
 from smart_app.gateways.cipher import MasterCipher
@@ -26,7 +27,7 @@ from smart_app.gateways.unit_of_work import Unit
 from smart_app.gateways.vault import CaseRow, Head, TamperedError, Vault, labels_in
 from smart_app.policy import access
 from smart_app.policy.access import Requester
-from smart_app.ports import Job, Payload
+from smart_app.ports import Payload
 
 Note = Callable[..., None]
 SYSTEM_DELIVERY = "system-delivery"

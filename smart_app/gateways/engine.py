@@ -19,6 +19,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from launch.prepared import Prepared
+
 BUSY_TIMEOUT_SECONDS = 15
 SETTING = "app.tenant"  # what row-level security asks for (``row_walls``)
 PRAGMAS = (
@@ -116,7 +118,7 @@ def insert_ignoring(connection: Connection, table: Any, rows: list[dict[str, Any
 
 def insert_or_add(connection: Connection, table: Any, row: dict[str, Any], *, column: str) -> None:
     """Insert ``row``, or add its ``column`` to the row that has the same primary key."""
-    connection.execute(_adding(connection.dialect.name, table, column), row)
+    _adding(table, column).run(connection, [row])
 
 
 def insert_or_replace(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
@@ -128,9 +130,9 @@ def insert_or_replace(connection: Connection, table: Any, rows: list[dict[str, A
         connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=new), rows)
 
 
-def claim(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    """Insert rows whose key is not taken yet, in one statement; who has to know which were new asks for them."""
-    connection.execute(_claiming(connection.dialect.name, table), rows)
+def claim(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> bool:
+    """Insert rows whose key is not taken yet, in one statement; True when all were new."""
+    return _claiming(table).run(connection, rows) == len(rows)
 
 
 # Built once for each table: to make a statement and its cache key costs more than a small insert does.
@@ -140,15 +142,22 @@ def _ignoring(dialect: str, table: Any) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _claiming(dialect: str, table: Any) -> Any:
-    return _insert(dialect, table).on_conflict_do_nothing()
+def _claiming(table: Any) -> Prepared:
+    return Prepared(lambda dialect: _insert(dialect, table).on_conflict_do_nothing(), _names(table))
 
 
 @lru_cache(maxsize=32)
-def _adding(dialect: str, table: Any, column: str) -> Any:
-    statement = _insert(dialect, table)
-    added = {column: table.c[column] + statement.excluded[column]}
-    return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=added)
+def _adding(table: Any, column: str) -> Prepared:
+    def made(dialect: str) -> Any:
+        statement = _insert(dialect, table)
+        added = {column: table.c[column] + statement.excluded[column]}
+        return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=added)
+
+    return Prepared(made, _names(table))
+
+
+def _names(table: Any) -> list[str]:
+    return [column.name for column in table.columns]
 
 
 def _insert(dialect: str, table: Any) -> Any:

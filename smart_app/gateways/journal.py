@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from smart_app.gateways.judge import REFERENCE
+
 Append = Callable[[Connection, Sequence[Mapping[str, Any]]], None]
 
 
@@ -33,3 +35,8 @@ class Journal:
         """Into the chain now: nothing is opened before its row stands."""
         self._append(self._connection, self._waiting)
         self._waiting = []
+
+
+def opaque(reference: str) -> str:
+    """A caller's own text never enters the log: only what has the shape of a reference does."""
+    return reference if REFERENCE.fullmatch(reference) else "unknown"

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from smart_app.gateways import links
@@ -168,7 +169,7 @@ class Judge:
     def _hangs_on_a_release(self, tie: links.Tie, label: LabelClass, facts: links.Facts) -> bool:
         """Could any release, or a "no", change the answer? If not none is opened: a denial takes no longer than an
         item that is not there."""
-        return len({self._decision(tie, label, facts, state).result for state in ConsentState}) > 1
+        return _turns_on_a_release(tie.role, self._requester.purpose, label, tie.link, facts.origin)
 
     def _decision(
         self, tie: links.Tie, label: LabelClass, facts: links.Facts, consent: ConsentState
@@ -196,6 +197,17 @@ class Judge:
             kind=case.kind,
             is_excluded=case.is_excluded,
         )
+
+
+@lru_cache(maxsize=4096)
+def _turns_on_a_release(
+    role: Role, purpose: access.Purpose, label: LabelClass, link: Link, origin: access.Origin
+) -> bool:
+    answers = {
+        access.decide(role=role, purpose=purpose, label=label, consent=state, link=link, origin=origin).result
+        for state in ConsentState
+    }
+    return len(answers) > 1
 
 
 def launched_patient(requester: Requester) -> PatientKey | None:

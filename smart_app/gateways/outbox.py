@@ -17,13 +17,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, literal_column, select, update
 
+from smart_app.delivery_ports import Job
 from smart_app.errors import LockedError
 from smart_app.gateways import alerts, inbox_alerts, lanes
 from smart_app.gateways.cipher import MasterCipher
 from smart_app.gateways.engine import database_now, empty_wal, insert_or_add
 from smart_app.gateways.facts import UnitFacts
 from smart_app.gateways.tables import delivery, delivery_head, vault_case
-from smart_app.ports import Job
 
 KINDS = ("referral", "cancel")
 DELAYED_AFTER_ATTEMPTS = 10  # about an hour of back-off; then a person is told

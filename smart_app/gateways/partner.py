@@ -16,9 +16,10 @@ from typing import Any, Protocol
 import orjson
 
 from launch.errors import PartnerSystemError
+from smart_app.delivery_ports import Job, SendOutcome, SendResult
 from smart_app.gateways.door import Crossing, Parcel, VaultDoor
 from smart_app.policy.minimum_necessary import OutboundError, outbound_bundle, outbound_cancel
-from smart_app.ports import Directory, Job, MouGate, Partner, SendOutcome, SendResult
+from smart_app.ports import Directory, MouGate, Partner
 
 # SMART has no scope for a transaction: one ``.c`` for each entry.
 SCOPE = "system/Patient.c system/Consent.c system/ServiceRequest.c system/Task.c"

@@ -27,11 +27,10 @@ from smart_app.gateways.consent_register import ConsentRegister, recipients_of
 from smart_app.gateways.exclusions import UnitExclusions
 from smart_app.gateways.facts import UnitFacts
 from smart_app.gateways.holds import UnitHolds
-from smart_app.gateways.journal import Append, Journal
+from smart_app.gateways.journal import Append, Journal, opaque
 from smart_app.gateways.judge import (
     INCIDENT,
     PROGRAM_IN_OUR_CASE,
-    REFERENCE,
     Judge,
     Scene,
     Verdict,
@@ -220,14 +219,15 @@ class Unit:
             else:
                 made = {**payload, "id": payload.get("id") or str(uuid.uuid4())}
                 profile, text = self._checked(made)
-            made, labels = self._labelled(made, profile, text)
+            given = made
+            made, labels = self._labelled(given, profile, text)
             ordinal = 1 + max((other.ordinal for other in scene.heads.get(case_id, ())), default=0)
             head = Head(case_id, made["resourceType"], made["id"], 1, ordinal, labels)
             verdict = self._judge.judge(head, scene, is_new=True)
             if verdict is None or not verdict.is_shown:
                 self._deny("create", head.reference, verdict)
             self._require_creation(verdict, made)
-            new.append((verdict, made, as_bytes(made)))
+            new.append((verdict, made, text.encode() if made is given else as_bytes(made)))
             scene.heads[case_id].append(head)
             if head.resource_type == "Consent":
                 self._judge.releases(scene, case_id).append(made)
@@ -339,7 +339,8 @@ class Unit:
         digest = self._cipher.digest(body)
         # Claimed first and asked then: what was taken stays as it was, also by a sender who came at the same moment. A
         # number that is new beside one that is known is a conflict, and the claim is undone with the unit.
-        self._vault.claim_receipts(indexes, digest, task_id, self._now)
+        if self._vault.claim_receipts(indexes, digest, task_id, self._now):
+            return None
         known = self._vault.receipts(indexes)
         if {claimed for claimed, _ in known.values()} == {task_id}:
             return None
@@ -348,7 +349,7 @@ class Unit:
 
     def audit_refusal(self, rule: str, *, partner_id: str | None = None, reference: str | None = None) -> None:
         """A denial that a workflow decided. Kept whatever becomes of this unit."""
-        what = [{"what": _opaque(reference)}] if reference is not None else []
+        what = [{"what": opaque(reference)}] if reference is not None else []
         self.journal.note("refuse", is_kept=True, rule=rule, partner=partner_id, entities=what)
 
     # -- deciding ------------------------------------------------------------------------------------------------
@@ -432,7 +433,7 @@ class Unit:
         raise NothingToShowError(rule=self._note_denial(action, reference, verdict))
 
     def _note_denial(self, action: str, reference: str, verdict: Verdict | None) -> str:
-        entity = verdict.as_entity() if verdict else {"what": _opaque(reference), "result": "absent"}
+        entity = verdict.as_entity() if verdict else {"what": opaque(reference), "result": "absent"}
         rule = verdict.rule if verdict else "absent"
         self.journal.note(action, is_kept=True, entities=[entity], rule=rule)
         self.journal.flush()
@@ -482,12 +483,12 @@ def _text_of(ours: tuple[Label, ...]) -> str:
 
 
 def _etag(head: Head) -> str:
-    return etag(head.version, labels_in(head.labels))
+    return _etag_of(head.version, head.labels)
 
 
-def _opaque(reference: str) -> str:
-    """A caller's own text never enters the log: only what has the shape of a reference does."""
-    return reference if REFERENCE.fullmatch(reference) else "unknown"
+@lru_cache(maxsize=512)
+def _etag_of(version: int, labels: str) -> str:
+    return etag(version, labels_in(labels))
 
 
 def _rule_of(verdicts: Sequence[Verdict]) -> str:

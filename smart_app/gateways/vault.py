@@ -18,6 +18,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, exists, selec
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
+from launch.prepared import Prepared
 from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
 from smart_app.gateways.engine import claim, insert_or_replace
 from smart_app.gateways.tables import exclusion, partner_view, vault_case, vault_key, vault_receipt, vault_resource
@@ -85,7 +86,10 @@ class TamperedError(Exception):
 
 
 # Built once: a statement's cache key is computed once, which is most of what a small insert costs.
-INSERT_CASE, INSERT_KEY, INSERT_RESOURCE = vault_case.insert(), vault_key.insert(), vault_resource.insert()
+CASE_COLUMNS = [column.name for column in vault_case.columns if column.name not in ("transport", "opened_at")]
+INSERT_CASE = Prepared(lambda _: vault_case.insert(), CASE_COLUMNS)
+INSERT_KEY = Prepared(lambda _: vault_key.insert(), [column.name for column in vault_key.columns])
+INSERT_RESOURCE = Prepared(lambda _: vault_resource.insert(), [column.name for column in vault_resource.columns])
 _TENANT: BindParameter[str] = bindparam("tenant")
 # Asked in the same statement for everybody: that a patient left somebody out costs no other one (R22).
 _IS_EXCLUDED = exists().where(
@@ -202,8 +206,8 @@ class Vault:
         self._keys[case_id] = key
         place = {"tenant_id": self._tenant_id, "case_id": case_id, "month": f"{now:%Y-%m}"}
         sealed = key.seal(orjson.dumps(details), table="vault_case", row_id=case_id, version=1)
-        self._connection.execute(INSERT_CASE, {**row, **place, "kind": row["kind"].value, "details": sealed})
-        self._connection.execute(INSERT_KEY, {**place, "wrapped": wrapped})
+        INSERT_CASE.run(self._connection, [{**row, **place, "kind": row["kind"].value, "details": sealed}])
+        INSERT_KEY.run(self._connection, [{**place, "wrapped": wrapped}])
         return CaseRow(**row, transport=None, details=sealed, wrapped=wrapped)
 
     def close_case(self, case_id: str) -> None:
@@ -239,8 +243,8 @@ class Vault:
 
     def cases_by_id(self, case_ids: Sequence[str]) -> list[CaseRow]:
         """These cases, by id; absent ones are left out."""
-        statement = self._cases().where(vault_case.c.case_id.in_(case_ids)).order_by(vault_case.c.case_id)
-        return [_case_row(row) for row in self._connection.execute(statement)]
+        statement = CASES.where(vault_case.c.case_id.in_(case_ids)).order_by(vault_case.c.case_id)
+        return [_case_row(row) for row in self._connection.execute(statement, self._asks)]
 
     def cases_of(self, partner_id: str) -> list[CaseRow]:
         """All cases with one program, of either direction; nothing is decided yet."""
@@ -315,7 +319,7 @@ class Vault:
     def insert(self, new: Sequence[tuple[Head, bytes]], case: CaseRow, now: datetime) -> None:
         """Version 1 of new resources of one case: head, and content as ``as_bytes`` gives it."""
         rows = [self._row(head, content, case, now, ehr_copy=None) for head, content in new]
-        self._connection.execute(INSERT_RESOURCE, rows)
+        INSERT_RESOURCE.run(self._connection, rows)
 
     def supersede(self, head: Head, payload: Payload, case: CaseRow, now: datetime) -> Head:
         """The next version of ``head``; the one before stays, no longer current."""
@@ -323,7 +327,7 @@ class Vault:
         self._connection.execute(update(vault_resource).where(*self._is(head)).values(is_current=False))
         labels = label_text(enforced_labels(payload))
         new = Head(head.case_id, head.resource_type, head.resource_id, head.version + 1, head.ordinal, labels)
-        self._connection.execute(INSERT_RESOURCE, self._row(new, as_bytes(payload), case, now, ehr_copy=ehr_copy))
+        INSERT_RESOURCE.run(self._connection, [self._row(new, as_bytes(payload), case, now, ehr_copy=ehr_copy)])
         return new
 
     def note_ehr_copy(self, head: Head, case: CaseRow, ehr_reference: str) -> None:
@@ -394,15 +398,15 @@ class Vault:
 
     # -- receipts ------------------------------------------------------------------------------------------------
 
-    def claim_receipts(self, indexes: Sequence[bytes], digest: bytes, task_id: str, now: datetime) -> None:
-        """Remember what these identifiers lead to; those that are taken stay as they are."""
+    def claim_receipts(self, indexes: Sequence[bytes], digest: bytes, task_id: str, now: datetime) -> bool:
+        """Remember what these identifiers lead to; those that are taken stay as they are. True when none was."""
         common = {
             "tenant_id": self._tenant_id,
             "month": f"{now:%Y-%m}",
             "task_id": task_id,
             "body_digest": digest,
         }
-        claim(self._connection, vault_receipt, [{**common, "receipt_index": index} for index in indexes])
+        return claim(self._connection, vault_receipt, [{**common, "receipt_index": index} for index in indexes])
 
     def receipts(self, indexes: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
         """Receipt index -> task id and body digest, for those that were claimed."""

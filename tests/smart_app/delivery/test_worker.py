@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from smart_app.delivery.worker import Worker
-from smart_app.ports import Job, SendOutcome, SendResult
+from smart_app.delivery_ports import Job, SendOutcome, SendResult
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -12,6 +12,7 @@ from fhir_profiles.appointment_ehr_copy import appointment_ehr_copy
 from fhir_profiles.security_labels import labels_for
 from fhir_profiles.validation.examine import examine
 from launch.doctor import probe_items
+from smart_app.delivery_ports import SendResult
 from smart_app.gateways import ehr as ehr_module
 from smart_app.gateways.alerts import SqlAlerts
 from smart_app.gateways.directory import DatedMouGate
@@ -19,7 +20,7 @@ from smart_app.gateways.ehr import EhrGateway
 from smart_app.gateways.partner import PartnerSender
 from smart_app.policy import leaving, minimum_necessary
 from smart_app.policy.ehr_copy import service_request_copy
-from smart_app.ports import SendResult, WriteBackResult
+from smart_app.ports import WriteBackResult
 
 INVALID = leaving.ALERT
 

@@ -9,11 +9,11 @@ import pytest
 
 from fhir_profiles.terminology import ID_TASK
 from launch.errors import PartnerSystemError
+from smart_app.delivery_ports import SendResult
 from smart_app.gateways import audit_log
 from smart_app.gateways.directory import DatedMouGate
 from smart_app.gateways.partner import PartnerSender
 from smart_app.policy.consent import withdrawn
-from smart_app.ports import SendResult
 from smart_app.workflows import release
 
 ALLOWED_TYPES = ["Patient", "Consent", "ServiceRequest", "Task"]
