@@ -20,6 +20,8 @@ from launch.launch_watch import LaunchWatcher, LaunchWatches
 from smart_app import api, guards, launch_told, pages, surface
 from smart_app.foundation import Foundation, lay_foundation, now, office_of, site_of
 from smart_app.gateways import audit_log, migrations_runner
+from smart_app.gateways.audit_anchors import AnchorFileError as AnchorFileError
+from smart_app.gateways.audit_anchors import AnchorSigner, read_file
 from smart_app.gateways.audit_log import Anchor, Verification
 from smart_app.gateways.audit_reader import AuditReader
 from smart_app.gateways.demo_wire import HttpDemoWire
@@ -203,10 +205,18 @@ def parse_anchor(raw: Mapping[str, Any]) -> Anchor:
     return Anchor(int(raw["position"]), bytes.fromhex(raw["row_hash"]))
 
 
-def verify_audit(settings: Settings, since: Anchor | None) -> Verification:
-    """Walk the whole audit chain; see ``audit_log.verify``."""
-    base = lay_foundation(settings)
-    return audit_log.verify(base.engine, base.cipher, since=since)
+def anchors_public_key(settings: Settings) -> str:
+    """The key, hexadecimal, with which anybody can check the file of anchors."""
+    return AnchorSigner(lay_foundation(settings).ring, settings.tenant_id).public_key.hex()
+
+
+def verify_audit(settings: Settings, since: Anchor | None) -> tuple[Verification, int]:
+    """Walk the whole audit chain, held to the file of anchors if there is one; and how many anchors those are. Raises
+    ``AnchorFileError``."""
+    base, anchors = lay_foundation(settings), []
+    if settings.audit_anchor_file is not None:
+        anchors = read_file(settings.audit_anchor_file, AnchorSigner(base.ring, settings.tenant_id))
+    return audit_log.verify(base.engine, base.cipher, since=since, anchors=anchors), len(anchors)
 
 
 @dataclass(frozen=True)

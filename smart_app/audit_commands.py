@@ -32,11 +32,15 @@ def audit() -> None:
 
 
 @audit.command()
+@click.option("--public-key", is_flag=True, help="Print the key instead with which the file of anchors can be checked.")
 @click.pass_context
-def anchor(context: click.Context) -> None:
+def anchor(context: click.Context, public_key: bool) -> None:
     """Print where the chain stands now, as JSON. Keep it off this host, and give it to `audit verify` later."""
-    from smart_app.app import audit_anchor
+    from smart_app.app import anchors_public_key, audit_anchor
 
+    if public_key:
+        click.echo(anchors_public_key(_settings(context)))
+        return
     now_at = audit_anchor(_settings(context))
     click.echo(json.dumps({"position": now_at.position, "row_hash": now_at.row_hash.hex()}))
 
@@ -45,8 +49,11 @@ def anchor(context: click.Context) -> None:
 @click.option("--since", type=click.File(), help="File with an anchor that `audit anchor` printed earlier.")
 @click.pass_context
 def verify(context: click.Context, since: TextIO | None) -> None:
-    """Walk the whole chain. Exit 1 and the first bad position if a row was edited, removed or added."""
-    from smart_app.app import parse_anchor, verify_audit
+    """Walk the whole chain, and hold it to the file of anchors where there is one (audit_anchor_file).
+
+    Exit 1 and the first bad row if one was edited, removed or added.
+    """
+    from smart_app.app import AnchorFileError, parse_anchor, verify_audit
 
     kept = None
     if since is not None:
@@ -54,11 +61,17 @@ def verify(context: click.Context, since: TextIO | None) -> None:
             kept = parse_anchor(json.load(since))
         except (ValueError, KeyError, TypeError):
             raise click.UsageError("--since: not a file that `warm-referral audit anchor` wrote") from None
-    found = verify_audit(_settings(context), kept)
-    if not found.holds:
-        click.echo(f"The audit chain does not hold at row {found.position}: {found.problem}.", err=True)
+    try:
+        found, anchors = verify_audit(_settings(context), kept)
+    except AnchorFileError as error:
+        click.echo(f"The audit chain cannot be held to its anchors: {error}.", err=True)
         sys.exit(1)
-    click.echo(f"The audit chain holds: {found.rows} rows.")
+    if not found.holds:
+        where = f" {found.position} of {found.table}" if found.position is not None else ""
+        click.echo(f"The audit chain does not hold at row{where}: {found.problem}.", err=True)
+        sys.exit(1)
+    held = f", held to {anchors} anchors" if anchors else ""
+    click.echo(f"The audit chain holds: {found.rows} rows{held}.")
 
 
 @audit.command("list")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from fhir_profiles import r4, validation
 from launch.backend_services import Client as BackendClient
 from smart_app.delivery.erasure_job import ErasureJob
 from smart_app.delivery.worker import Worker
 from smart_app.foundation import eraser_of, lay_foundation, now
 from smart_app.gateways import audit_log
+from smart_app.gateways.audit_anchors import AnchorKeeper, AnchorSigner
 from smart_app.gateways.crossing_watch import CrossingWatch
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.gateways.partner import PartnerSender
@@ -37,17 +41,17 @@ def create_worker(settings: Settings) -> Worker:
     coordinator = settings.mail.coordinator if settings.mail is not None else None
     timers = SqlTimers(base.engine, base.cipher, site_id=settings.site.id, coordinator=coordinator)
 
-    def look_after() -> None:
-        try:
-            timers.fire(now())
-        finally:  # one that fails does not keep the other from looking
-            watch.look()
+    looks: list[Callable[[], object]] = [lambda: timers.fire(now()), watch.look]
+    if settings.audit_anchor_file is not None:
+        signer = AnchorSigner(base.ring, settings.tenant_id)
+        head = partial(audit_log.anchor, base.engine, settings.tenant_id)
+        looks.append(AnchorKeeper(settings.audit_anchor_file, signer, head, base.alerts, now=now).look)
 
     jobs = SqlJobStore(base.engine, base.cipher, site_id=settings.site.id, now=now)
     # What the first send would otherwise wait for, between the release and the bytes.
     r4.load(SENT)
     validation.load()
-    return Worker(jobs, sender, now=now, watch=look_after)
+    return Worker(jobs, sender, now=now, watches=looks)
 
 
 def create_erasure(settings: Settings) -> ErasureJob:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
@@ -37,17 +37,17 @@ class Worker:
         poll_seconds: float = POLL_SECONDS,
         lease_seconds: int = LEASE_SECONDS,
         threads: int = THREADS,
-        watch: Callable[[], object] = lambda: None,
+        watches: Sequence[Callable[[], object]] = (),
         watch_seconds: float = WATCH_SECONDS,
     ) -> None:
-        """``watch`` looks after what a process that died left undone: at the start, and then every so often."""
+        """Each of ``watches`` looks after what nobody else does, at the start and then every so often."""
         self._jobs = jobs
         self._sender = sender
         self._now = now
         self._poll_seconds = poll_seconds
         self._lease_seconds = lease_seconds
         self._threads = threads
-        self._watch = watch
+        self._watches = watches
         self._watch_seconds = watch_seconds
 
     def run(self, stop: threading.Event) -> None:
@@ -118,10 +118,11 @@ class Worker:
                 LOG.error("lease-not-renewed", error=type(error).__name__)
 
     def _look_after(self) -> None:
-        try:
-            self._watch()
-        except Exception as error:  # sending goes on; the next round looks again
-            LOG.error("watch", error=type(error).__name__)
+        for look in self._watches:
+            try:
+                look()
+            except Exception as error:  # the others look, sending goes on, the next round looks again
+                LOG.error("watch", error=type(error).__name__)
 
     def _claim(self, limit: int) -> list[Job]:
         if limit < 1:

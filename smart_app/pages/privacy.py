@@ -19,6 +19,7 @@ WORDS = {
     "delivery-delayed": "A message to a program is late: somebody should call them",
     "delivery-failed": "A message to a program was not delivered: somebody has to call them",
     "recall-by-phone": "A patient took a referral back, and the program may have it: somebody has to call them",
+    "audit-anchor-not-written": "How far the audit log reaches could not be noted outside the database: tell IT",
     "crossing-without-outcome": "It is not known how a call to an EHR or a program ended: look there",
     "ehr-proof-over": "The dated check of an EHR is no longer valid: nothing is copied there until IT runs it again",
     "ehr-proof-drifted": "An EHR altered a copy: no other is written there until IT runs its dated check again",

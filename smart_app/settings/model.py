@@ -336,6 +336,11 @@ class Settings(BaseSettings):
         description="file with our signing keys (a JWK Set with private members), mode 0600",
         examples=["/etc/warm-referral/keys.json"],
     )
+    audit_anchor_file: Path | None = Field(
+        None,
+        description="file, best on another host's disk, where the worker notes signed where the audit chain stands",
+        examples=["/mnt/elsewhere/audit-anchors.jsonl"],
+    )
     confidentiality: Literal["V", "R"] = Field(
         "V", description="default level of new items; the floor is R (R3)", examples=["R"]
     )

@@ -171,6 +171,6 @@ def test_the_worker_looks_after_what_broke_off_and_goes_on_when_it_cannot():
         raise OSError("the database is away")
 
     jobs, sender = Jobs(job()), Sender(SendOutcome(SendResult.DELIVERED))
-    worker(jobs, sender, watch=watch, watch_seconds=0.01, poll_seconds=0.01).run(stop)
+    worker(jobs, sender, watches=[watch], watch_seconds=0.01, poll_seconds=0.01).run(stop)
     assert len(rounds) == 3
     assert jobs.told == [("complete", 1, "delivered")]
