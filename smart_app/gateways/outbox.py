@@ -138,6 +138,7 @@ class UnitOutbox:
             )
             .values(opened_at=self._now.timestamp())
         )
+        _end_timer(self._connection, self._cipher.tenant_id, case_id)
         if first.rowcount == 1 and inbox_alerts.tells_opened(self._connection, self._cipher.tenant_id, partner_id):
             _set_transport(self._connection, self._cipher.tenant_id, case_id, "opened")
 
@@ -219,6 +220,7 @@ class SqlJobStore:
                 return False
             if has_left:
                 lanes.note_answer(connection, self._cipher.tenant_id, lane)
+            _end_timer(connection, self._cipher.tenant_id, job.case_id)
             self._note(connection, job, "delivered" if has_left else "stopped", outcome)
         self._has_emptied.set()
         return True
@@ -390,6 +392,12 @@ def is_held(connection: Connection, tenant_id: str, job: Job) -> bool:
         delivery.c.reference == job.reference,
     )
     return connection.execute(statement).one_or_none() is not None
+
+
+def _end_timer(connection: Connection, tenant_id: str, case_id: str) -> None:
+    """What the case's timer waited for is there, or will not come: nobody needs to be told."""
+    of_case = (delivery.c.tenant_id == tenant_id, delivery.c.case_id == case_id, delivery.c.kind == lanes.TIMER)
+    connection.execute(update(delivery).where(*of_case, delivery.c.state == "open").values(state="done", **EMPTY))
 
 
 def _changed(connection: Connection, statement: Any) -> bool:

@@ -101,6 +101,21 @@ def test_rule_R41_it_sees_configuration_and_no_content(enter: Any, text_of: Any,
     assert desk.patient_reads == 0
 
 
+@pytest.mark.parametrize(
+    ("facts", "is_full"),
+    [({}, False), ({"has_capacity": False}, True), ({"full_on": "today"}, True), ({"full_on": "yesterday"}, False)],
+)
+def test_full_is_full_whichever_way_the_program_said_it(
+    enter: Any, text_of: Any, desk: Any, facts: dict[str, Any], is_full: bool
+) -> None:
+    """By its own system, or by the switch of its inbox for today. Fails when the page asks for one of the two only."""
+    client = enter("coord-ellis", patient=None)
+    days = {"today": date(2026, 11, 24), "yesterday": date(2026, 11, 23)}
+    known = {name: days.get(value, value) for name, value in facts.items()}
+    desk.partners[:] = [replace(desk.partners[0], **known)]
+    assert ("Full today" in text_of(client.get("contacts"))) is is_full
+
+
 def test_the_coordinator_sees_whom_to_reach(enter: Any, text_of: Any) -> None:
     """Who answers, when, and what was promised."""
     text = text_of(enter("coord-ellis", patient=None).get("contacts"))

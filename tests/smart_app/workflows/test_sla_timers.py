@@ -82,6 +82,7 @@ def test_rule_R38_an_item_that_a_person_opened_is_told_to_nobody(
     world.directory.add_partner(replace(known, tells_opened=tells_opened))
     with world.door.open_for(northside, NOW) as work:
         work.outbox.note_opened(case_id, partner_id="northside")
+    assert open_timers(world) == 0  # its exact time stands no longer than it is needed
     assert (timers.fire(PROMISED), told(world), open_timers(world)) == (0, [], 0)
 
 
@@ -106,6 +107,7 @@ def test_for_a_program_with_its_own_system_the_timer_ends_when_that_has_it(
     assert job.kind == "referral"
     if has_arrived:
         assert jobs.complete(job, outcome="delivered")
+        assert open_timers(world) == 1  # that of the other one
     else:
         assert jobs.retry(job, delay_seconds=9, error_code="http-503")
     late = datetime.now(UTC) + timedelta(days=1)
