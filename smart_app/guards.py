@@ -14,24 +14,16 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, current_app, g, request
-from werkzeug.wrappers import Response
 
 from launch import scopes
 from launch import session as launch_session
 from launch.context import LaunchContext
-from launch.errors import (
-    BearerError,
-    BusyError,
-    CookieLostError,
-    LaunchError,
-    LaunchNotFoundError,
-    TooManyLaunchesError,
-)
+from launch.errors import BearerError, LaunchNotFoundError
 from launch.resource_server import PartnerToken, PartnerTokens
-from smart_app import foreign_posts
+from smart_app import contact_watch, foreign_posts
 from smart_app.errors import EhrUnavailableError, LockedError, NothingToShowError
 from smart_app.glances import Glances
-from smart_app.policy import contact_match
+from smart_app.launch_problems import show_launch_errors as show_launch_errors
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.patient_glance import PatientGlance, glance
 from smart_app.policy.site_role import RoleMatch, role_for
@@ -75,23 +67,6 @@ def install(app: Flask, *, services: Services, settings: Settings, partner_token
 def declare_public(app: Flask, blueprint_name: str) -> None:
     """Write down that a blueprint of ``launch`` is open by nature: nobody has a launch or a token yet there."""
     _installed(app).guard_by_blueprint[blueprint_name] = public
-
-
-def show_launch_errors(app: Flask, show: Callable[..., Response], nothing: Callable[[], Response]) -> None:
-    """Render what ``launch`` refuses, in its own words; a launch that is not this browser's is the constant page."""
-
-    def show_error(error: LaunchError) -> Response:
-        if isinstance(error, LaunchNotFoundError):
-            return nothing()
-        window = error.again if isinstance(error, CookieLostError) else None
-        response = show(error.words, error.next_step, error.status, window=window)
-        if isinstance(error, BusyError | TooManyLaunchesError):
-            response.headers["Retry-After"] = str(error.retry_after_seconds)
-        if isinstance(error, BusyError):
-            response.headers["Refresh"] = str(error.retry_after_seconds)  # the browser asks again by itself
-        return response
-
-    app.register_error_handler(LaunchError, show_error)
 
 
 def protect(blueprint: Blueprint, guard: Guard) -> None:
@@ -236,13 +211,7 @@ def require_no_contact() -> None:
         patient()
     if recall(CONTACT_MATCH) != "held":
         return
-    with services().door.open_for(requester(), services().now()) as work:
-        if not work.holds.is_released():
-            work.audit_refusal("R24", reference=f"Patient/{launch().patient_id}")
-            is_held = True
-        else:
-            is_held = False
-    if is_held:
+    if not contact_watch.is_released(services().door, requester(), services().now()):
         raise NothingToShowError(rule="R24")
     remember(CONTACT_MATCH, "released")
     g.requester = replace(requester(), is_contact=False)
@@ -271,9 +240,7 @@ def patient() -> PatientGlance:
             )
         now = services().now()
         chart = _chart_just_opened(now)
-        read = chart.patient if chart is not None else None
-        if read is None:
-            read = services().ehr.launched_patient(requester(), now)
+        read = (chart and chart.patient) or services().ehr.launched_patient(requester(), now)
         _compare(read, chart, now)
         known = glance(read, now.astimezone(ZoneInfo(services().site.time_zone)).date())
         _installed(current_app).glances.put(launch().launch_id, known)
@@ -413,15 +380,9 @@ def _compare(read: Payload, chart: OpenedChart | None, now: datetime) -> None:
         return
     asks = requester()
     staff = services().ehr.signed_in_staff(asks, now) if chart is None else chart.staff
-    if staff is None or not contact_match.can_match(staff):
-        remember(CONTACT_MATCH, "no" if staff is not None else "not-read")
-        return
-    with services().door.open_for(asks, now) as work:
-        kinds = contact_match.matches(staff, read, work.holds.family())
-        if kinds:
-            work.holds.hold(kinds)
-    remember(CONTACT_MATCH, "held" if kinds else "no")
-    g.requester = replace(asks, is_contact=bool(kinds))
+    state = contact_watch.compare(services().door, asks, staff, read, now)
+    remember(CONTACT_MATCH, state)
+    g.requester = replace(asks, is_contact=state == "held")
 
 
 def _chart_just_opened(now: datetime) -> OpenedChart | None:

@@ -20,9 +20,10 @@ from smart_app.gateways.cipher import MasterCipher, SealError
 from smart_app.gateways.engine import insert_or_replace
 from smart_app.gateways.judge import launched_patient
 from smart_app.gateways.tables import exclusion
+from smart_app.people_ports import LeftOut
 from smart_app.policy import people
 from smart_app.policy.access import ConsentState, LabelClass, Requester, Result
-from smart_app.ports import CaseKind, LeftOut, PatientKey
+from smart_app.ports import CaseKind, PatientKey
 
 Note = Callable[..., None]
 

@@ -20,8 +20,9 @@ from smart_app.gateways.engine import insert_ignoring
 from smart_app.gateways.exclusions import place_of
 from smart_app.gateways.judge import launched_patient
 from smart_app.gateways.tables import contact_hold, exclusion
+from smart_app.people_ports import Hold
 from smart_app.policy.access import Requester, Role
-from smart_app.ports import Hold, PatientKey, Payload
+from smart_app.ports import PatientKey, Payload
 
 ALERT = "contact-match"
 Note = Callable[..., None]

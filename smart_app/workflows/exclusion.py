@@ -6,8 +6,9 @@ import re
 from datetime import datetime
 
 from smart_app.errors import InvalidError
+from smart_app.people_ports import LeftOut
 from smart_app.policy.access import Requester
-from smart_app.ports import Door, LeftOut
+from smart_app.ports import Door
 
 STAFF = re.compile(r"(Practitioner|PractitionerRole)/[A-Za-z0-9\-.]{1,64}")
 MOST_LETTERS = 120

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from smart_app.people_ports import Hold
 from smart_app.policy.access import Requester
-from smart_app.ports import Door, Hold
+from smart_app.ports import Door
 
 
 def waiting(door: Door, requester: Requester, now: datetime) -> list[Hold]:
