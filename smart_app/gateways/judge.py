@@ -169,6 +169,8 @@ class Judge:
     def _hangs_on_a_release(self, tie: links.Tie, label: LabelClass, facts: links.Facts) -> bool:
         """Could any release, or a "no", change the answer? If not none is opened: a denial takes no longer than an
         item that is not there."""
+        if facts.is_excluded or self._requester.is_contact:
+            return False
         return _turns_on_a_release(tie.role, self._requester.purpose, label, tie.link, facts.origin)
 
     def _decision(

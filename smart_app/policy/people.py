@@ -5,13 +5,10 @@ Pure and total. Both beat every row of the table: author, care team and break-gl
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from smart_app.policy import access
 from smart_app.policy.access import ConsentState, Decision, LabelClass, Link, Origin, Purpose, Result, Role
 
 
-@lru_cache(maxsize=4096)
 def answer(
     *,
     is_excluded: bool,

@@ -48,7 +48,7 @@ def root() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, no request of this process reaches a server
 def prove_bench() -> Iterator[Bench]:
     """The health centers of `warm-referral prove`, made once for all tests that try its checks."""
     with bench(create_key_file) as made:

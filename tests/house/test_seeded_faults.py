@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from smart_app.gateways import judge
 from smart_app.policy import access
 from smart_app.proofs.report import CHECKS, run_one
 from smart_app.proofs.two_worlds import Bench
@@ -30,9 +31,11 @@ def loaded(file: Path) -> ModuleType:
 @pytest.fixture
 def fresh_decisions() -> Iterator[None]:
     """No answer of the decision table is remembered from before a fault, nor from it."""
-    access.decide.cache_clear()
+    for remembered in (access.decide, judge._turns_on_a_release):
+        remembered.cache_clear()
     yield
-    access.decide.cache_clear()
+    for remembered in (access.decide, judge._turns_on_a_release):
+        remembered.cache_clear()
 
 
 @pytest.mark.parametrize("file", FAULTS, ids=lambda file: file.stem)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from smart_app.errors import NothingToShowError, RefusedError
+from smart_app.gateways.vault import Vault
 from smart_app.policy.access import Purpose
 from smart_app.ports import CaseKind, PatientKey
 
@@ -161,3 +162,21 @@ def test_rule_R22_only_a_clinician_in_the_patients_own_chart_writes_it(world):
         "Organization/harbor",
         "Practitioner/dr-lee",
     ]
+
+
+@pytest.mark.rule("R22")
+def test_rule_R22_for_whoever_is_left_out_no_release_is_opened(world, monkeypatch):
+    """Whoever is left out is answered before any release is decrypted: a denial takes no longer than what is not there.
+
+    Break: in ``judge._hangs_on_a_release`` leave out the exclusion.
+    """
+    colleague = world.clinician("nurse-ito", is_treating=True)
+    ids = world.refer(by=colleague)
+    leave_out(world, "dr-lee")
+    opened: list[object] = []
+    monkeypatch.setattr(Vault, "opened_consents", lambda _self, _case, rows: opened.extend(rows) or [])
+    with pytest.raises(NothingToShowError), world.door.open_for(world.clinician(), world.now) as work:
+        work.read(ids.task)
+    assert opened == []
+    with world.door.open_for(world.clinician("dr-else", is_treating=True), world.now) as work:
+        assert work.in_case(ids.case_id, "Task")
