@@ -20,19 +20,19 @@ def test_advocate_refers_scheduler_books_advocate_reads_day_and_time(
     """An advocate asks for a visit, the scheduler books it from the EHR's schedule, and the advocate sees when."""
     page.goto(f"{demo.program_url}/")
     page.get_by_role("link", name="Refer someone to the clinic").click()
-    page.get_by_label("Name they want to be called by").fill("Marigold")
+    page.get_by_label("Name they want to be called by").fill("Larkspur")
     page.get_by_label("The clinic calls a safe number").check()
     page.get_by_label("Safe phone number").fill("555-0161")
     page.get_by_label("The survivor signed it").check()
     page.get_by_label("Yes, they signed").check()
     page.get_by_role("button", name="Send to the clinic").click()
-    expect(page.get_by_text("Marigold").first).to_be_visible()
+    expect(page.get_by_text("Larkspur").first).to_be_visible()
 
     desk = context.new_page()
     desk.goto(f"{demo.ehr_url}/a/schedule?as=sched-kim")
     desk.get_by_role("link", name="Open Care Connections").click()
     frame = desk.frame_locator("iframe")
-    frame.get_by_role("link", name="Marigold").click()
+    frame.get_by_role("link", name="Larkspur").click()
     frame.get_by_label("Chart id").fill("p-walter")
     frame.get_by_role("button", name="Book").click()
     booked = frame.get_by_text("Booked:").first
@@ -41,7 +41,7 @@ def test_advocate_refers_scheduler_books_advocate_reads_day_and_time(
     desk.goto(f"{demo.ehr_url}/a/schedule?as=sched-kim")
     text = desk.locator("body").inner_text()
     assert "Harbor" not in text
-    assert "Marigold" not in text
+    assert "Larkspur" not in text
     assert "SDV" not in text
     page.goto(f"{demo.program_url}/")
     page.get_by_role("button", name="Ask the clinic").first.click()
