@@ -18,7 +18,7 @@ from launch import routes as launch_routes
 from launch.context import LaunchEvents
 from launch.launch_watch import LaunchWatcher, LaunchWatches
 from smart_app import api, guards, launch_told, pages, surface
-from smart_app.foundation import Foundation, lay_foundation, now, office_of, site_of
+from smart_app.foundation import Foundation, lay_foundation, now, site_of
 from smart_app.gateways import audit_log, migrations_runner
 from smart_app.gateways.audit_anchors import AnchorFileError as AnchorFileError
 from smart_app.gateways.audit_anchors import AnchorSigner, read_file
@@ -29,11 +29,13 @@ from smart_app.gateways.directory import SqlDirectory
 from smart_app.gateways.ehr import EhrGateway
 from smart_app.gateways.engine import empty_wal, make_engine
 from smart_app.gateways.proof_watch import ProofWatch
+from smart_app.launch_problems import show_launch_errors
 from smart_app.pages import problems, to_the_ehr
 from smart_app.policy import placement
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.clinic_calendar import next_open_day
 from smart_app.ports import Partner, Services
+from smart_app.record_keeping import office_of
 from smart_app.settings import Settings
 from smart_app.settings.words import remedy
 
@@ -94,7 +96,7 @@ def create_app(
         sites={e.id: site_of(settings, settings.site_for(e.id)) for e in settings.ehr if e.differs_in_site},
     )
     guards.install(app, services=services, settings=settings, partner_tokens=launched.partner_tokens)
-    guards.show_launch_errors(app, problems.show, problems.nothing_to_show)
+    show_launch_errors(app, problems.show, problems.nothing_to_show)
     for name in launch_routes.BLUEPRINTS:
         guards.declare_public(app, name)
         csrf.exempt(app.blueprints[name])

@@ -23,7 +23,6 @@ from launch.resource_server import PartnerToken, PartnerTokens
 from smart_app import contact_watch, foreign_posts
 from smart_app.errors import EhrUnavailableError, LockedError, NothingToShowError
 from smart_app.glances import Glances
-from smart_app.launch_problems import show_launch_errors as show_launch_errors
 from smart_app.policy.access import Purpose, Requester, Role
 from smart_app.policy.patient_glance import PatientGlance, glance
 from smart_app.policy.site_role import RoleMatch, role_for

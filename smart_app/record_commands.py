@@ -29,7 +29,8 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.pass_context
 def erase(context: click.Context, due: bool) -> None:
     """Erase what is due now, as the delivery worker does by itself. What is under a legal hold stays."""
-    from smart_app.foundation import eraser_of, lay_foundation, now
+    from smart_app.foundation import lay_foundation, now
+    from smart_app.record_keeping import eraser_of
 
     if not due:
         raise click.UsageError("say --due; a single record is erased on the privacy officer's page, by two persons")
@@ -46,7 +47,8 @@ def erase(context: click.Context, due: bool) -> None:
 @click.pass_context
 def backup(context: click.Context, file: Path) -> None:
     """Write an encrypted backup of the database to FILE, and the key copy anew. Others may write meanwhile."""
-    from smart_app.foundation import back_up_all, lay_foundation
+    from smart_app.foundation import lay_foundation
+    from smart_app.record_keeping import back_up_all
 
     settings = _settings(context, SETTINGS)
     if settings.backup_recipient is None:
@@ -67,7 +69,7 @@ def restore(context: click.Context, file: Path, identity: Path, url: str | None)
 
     Cases that were erased since the backup have no key any more: they are taken away, and nobody can read them.
     """
-    from smart_app.foundation import restore_all
+    from smart_app.record_keeping import restore_all
 
     settings = _settings(context, ANY_SETTINGS)
     began = time.monotonic()
@@ -81,7 +83,8 @@ def restore(context: click.Context, file: Path, identity: Path, url: str | None)
 @click.pass_context
 def rotate_master(context: click.Context) -> None:
     """Make a new master key, wrap every case key anew, end the old key. Interrupted, run it again."""
-    from smart_app.foundation import lay_foundation, now, renew_master_key
+    from smart_app.foundation import lay_foundation, now
+    from smart_app.record_keeping import renew_master_key
 
     settings = _settings(context, SETTINGS)
     began = time.monotonic()
@@ -99,7 +102,7 @@ def _settings(context: click.Context, which: str) -> Settings:
 
 @contextlib.contextmanager
 def _in_one_sentence() -> Iterator[None]:
-    from smart_app.foundation import BackupError, MasterKeyError
+    from smart_app.record_keeping import BackupError, MasterKeyError
 
     try:
         yield

@@ -9,13 +9,14 @@ from fhir_profiles import r4, validation
 from launch.backend_services import Client as BackendClient
 from smart_app.delivery.erasure_job import ErasureJob
 from smart_app.delivery.worker import Worker
-from smart_app.foundation import eraser_of, lay_foundation, now
+from smart_app.foundation import lay_foundation, now
 from smart_app.gateways import audit_log
 from smart_app.gateways.audit_anchors import AnchorKeeper, AnchorSigner
 from smart_app.gateways.crossing_watch import CrossingWatch
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.gateways.partner import PartnerSender
 from smart_app.gateways.sla_timers import SqlTimers
+from smart_app.record_keeping import eraser_of
 from smart_app.settings import Settings
 
 SENT = ("Bundle", "Patient", "Consent", "ServiceRequest", "Task")

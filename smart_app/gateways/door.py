@@ -287,9 +287,8 @@ class VaultDoor:
 
     def note_log_read(self, requester: Requester, what: str, now: datetime) -> None:
         """Whoever reads the log leaves a row in it, before anything of it is opened. ``what``: "log/<month>"."""
-        row = {"crossing": str(uuid.uuid4()), "phase": "vault", "action": "read-log", "entities": [{"what": what}]}
-        with self._engine.begin() as connection:
-            self._log.append(connection, [{**_common(requester, now), **row}], now)
+        with self.inside(_common(requester, now), now) as (_, _, note):
+            note(action="read-log", entities=[{"what": what}])
 
     def _append_intended(self, connection: Connection, crossings: Sequence[Crossing], now: datetime) -> None:
         rows = [{**one.common, "crossing": one.crossing_id, "phase": "intended"} for one in crossings]

@@ -179,9 +179,8 @@ def open_or_create(
         if used and (master is None or used != {master.key_id}):
             raise MasterKeyError(f"This database has a key ring, and it is not at {file}: put its copy in its place.")
         try:
-            create(file, lock, tenant_id, before=master if used else None)
-        except FileExistsError:
-            pass  # somebody else was as fast
+            with contextlib.suppress(FileExistsError):  # somebody else was as fast, and what they made is the ring
+                create(file, lock, tenant_id, before=master if used else None)
         except OSError:
             raise MasterKeyError(f"The key ring {file} cannot be written: its folder must be the app's own.") from None
     return KeyRing(file, lock)

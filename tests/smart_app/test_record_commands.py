@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 
 from launch.doctor.site_proof import Proof, a_year_after, write_proof
 from launch.keys import create_key_file
-from smart_app import demo, foundation
+from smart_app import demo, record_keeping
 from smart_app.cli import cli
-from smart_app.foundation import Foundation, lay_foundation
+from smart_app.foundation import Foundation, lay_foundation, now
 from smart_app.gateways.cipher import MasterCipher, MasterKey, MasterKeyError
 from smart_app.gateways.key_ring import KeyRing, LocalLock
 from smart_app.policy.access import Requester
@@ -64,7 +64,7 @@ def keep(base: Foundation, clinician: Callable[..., Requester]) -> Callable[[], 
 
     def keep_it() -> str:
         asks = clinician()
-        with base.door.open_for(asks, foundation.now()) as work:
+        with base.door.open_for(asks, now()) as work:
             return work.open_case(CaseKind.DISCLOSURE, patient=PatientKey("a", asks.patient_id or ""))
 
     return keep_it
@@ -72,7 +72,7 @@ def keep(base: Foundation, clinician: Callable[..., Requester]) -> Callable[[], 
 
 def opens(base: Foundation, case_id: str) -> bool:
     """Does the data key of the case open for this process?"""
-    with base.door.inside({}, foundation.now()) as (_, vault, _):
+    with base.door.inside({}, now()) as (_, vault, _):
         case = vault.case(case_id)
         return case is not None and bool(vault.details(case))
 
@@ -140,7 +140,7 @@ def test_a_change_of_the_master_key_that_was_interrupted_resumes(
 ) -> None:
     """Wherever it dies, everything opens meanwhile, and the same command again ends it."""
     case_id = keep()
-    where: Any = {"save": KeyRing, "unlink": Path}.get(dies_in, foundation)
+    where: Any = {"save": KeyRing, "unlink": Path}.get(dies_in, record_keeping)
 
     def dies(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

@@ -22,6 +22,7 @@ from launch.context import LaunchContext
 from launch.errors import LaunchNotFoundError
 from smart_app import guards, pages
 from smart_app.errors import EhrUnavailableError
+from smart_app.launch_problems import show_launch_errors
 from smart_app.pages import problems
 from smart_app.policy.access import Requester
 from smart_app.policy.clinic_calendar import ClinicCalendar
@@ -254,7 +255,7 @@ def app(desk: Desk, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flas
         now=lambda: NOW,
     )
     guards.install(made, services=services, settings=settings, partner_tokens=None)  # type: ignore[arg-type]
-    guards.show_launch_errors(made, problems.show, problems.nothing_to_show)
+    show_launch_errors(made, problems.show, problems.nothing_to_show)
     pages.register(made)
     return made
 
