@@ -48,6 +48,11 @@ class PatientKey:
     registration_id: str
     patient_id: str
 
+    @property
+    def reference(self) -> str:
+        """ "Patient/<id>" at that EHR."""
+        return f"Patient/{self.patient_id}"
+
 
 @dataclass(frozen=True)
 class Stored:

@@ -17,9 +17,10 @@ from smart_app.errors import NothingToShowError, RefusedError
 from smart_app.gateways import alerts
 from smart_app.gateways.cipher import MasterCipher, SealError
 from smart_app.gateways.engine import insert_ignoring
-from smart_app.gateways.exclusions import place_of
+from smart_app.gateways.exclusions import UnitExclusions
 from smart_app.gateways.judge import launched_patient
-from smart_app.gateways.tables import contact_hold, exclusion
+from smart_app.gateways.tables import contact_hold
+from smart_app.gateways.vault import Vault
 from smart_app.people_ports import Hold
 from smart_app.policy.access import Requester, Role
 from smart_app.ports import PatientKey, Payload
@@ -32,31 +33,31 @@ class UnitHolds:
     """Implements ``ports.Holds`` in one unit of work."""
 
     def __init__(
-        self, connection: Connection, cipher: MasterCipher, requester: Requester, now: datetime, note: Note
+        self,
+        connection: Connection,
+        cipher: MasterCipher,
+        vault: Vault,
+        requester: Requester,
+        now: datetime,
+        note: Note,
+        *,
+        exclusions: UnitExclusions,
     ) -> None:
+        """``exclusions``: those of the same unit, whose family is compared with whoever asks."""
         self._connection = connection
         self._cipher = cipher
+        self._vault = vault
+        self._exclusions = exclusions
         self._asks = requester
         self._now = now
         self._note = note
 
     def family(self) -> list[Payload]:
         """Whom of the family the launched patient left out, as contacts to compare with; nobody is shown it."""
-        rows = self._connection.execute(
-            select(exclusion).where(
-                exclusion.c.tenant_id == self._cipher.tenant_id, exclusion.c.patient_index == self._index()
-            )
-        ).mappings()
-        found = []
-        for row in rows:
-            try:
-                one = orjson.loads(self._cipher.open(bytes(row["sealed"]), purpose=place_of(dict(row))))
-            except SealError:
-                continue
-            if not one["reference"]:
-                phones = [{"system": "phone", "value": one["phone"]}]
-                found.append({"name": {"text": one["name"]}, "telecom": phones})
-        return found
+        return [
+            {"name": {"text": one["name"]}, "telecom": [{"system": "phone", "value": one["phone"]}]}
+            for one in self._exclusions.family(self._patient())
+        ]
 
     def hold(self, kinds: Collection[str]) -> None:
         """Hold this person for this patient and tell the privacy officer; once is enough. A release stays."""
@@ -72,7 +73,9 @@ class UnitHolds:
         more = {"hold_id": hold_id, "month": f"{self._now:%Y-%m}", "is_released": False}
         sealed = self._cipher.seal(orjson.dumps(content), purpose=f"contact-hold|{hold_id}")
         is_new = insert_ignoring(self._connection, contact_hold, [{**row, **more, "sealed": sealed}]) == 1
-        self._note("hold-contact", is_kept=False, rule="R24", kinds=sorted(kinds), entities=[_chart(patient)])
+        self._note(
+            "hold-contact", is_kept=False, rule="R24", kinds=sorted(kinds), entities=[{"what": patient.reference}]
+        )
         if is_new:
             alerts.raise_in(
                 self._connection, tenant_id=self._cipher.tenant_id, kind=ALERT, reference=None, now=self._now
@@ -134,12 +137,7 @@ class UnitHolds:
         return patient
 
     def _index(self) -> bytes:
-        patient = self._patient()
-        return self._cipher.blind_index("patient", patient.registration_id, patient.patient_id)
+        return self._vault.patient_index(self._patient())
 
     def _person(self) -> bytes:
         return self._cipher.blind_index("held", self._asks.registration_id or "", self._asks.user_reference)
-
-
-def _chart(patient: PatientKey) -> dict[str, str]:
-    return {"what": f"Patient/{patient.patient_id}"}

@@ -75,8 +75,9 @@ class Unit:
         self._facts = UnitFacts(connection, tenant_id=cipher.tenant_id, site_id=site_id, now=now)
         self._zone = register.zone
         self._outbox = UnitOutbox(connection, cipher, now=now, may_see=self._may_see)
-        self._holds = UnitHolds(connection, cipher, requester, now, self.journal.note)
-        self._exclusions = UnitExclusions(connection, cipher, requester, now, self.journal.note)
+        note = self.journal.note
+        self._exclusions = UnitExclusions(connection, cipher, self._vault, requester, now, note)
+        self._holds = UnitHolds(connection, cipher, self._vault, requester, now, note, exclusions=self._exclusions)
 
     @property
     def requester(self) -> Requester:

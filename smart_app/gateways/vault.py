@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import orjson
@@ -169,11 +169,10 @@ class Vault:
         self, connection: Connection, cipher: MasterCipher, *, person: tuple[str | None, str] = NOBODY
     ) -> None:
         """``person``: who asks, as EHR registration and "Practitioner/<id>"."""
-        self._person_index = cipher.blind_index("excluded", person[0] or "", person[1])
+        self._person = person
         self._connection = connection
         self._cipher = cipher
         self._tenant_id = cipher.tenant_id
-        self._asks = {"tenant": cipher.tenant_id, "person": self._person_index}
         self._keys: dict[str, CaseKey] = {}
         self._indexes: dict[tuple[str, ...], bytes] = {}  # each decision asks for the same two or three
 
@@ -190,6 +189,15 @@ class Vault:
     def partner_index(self, partner_id: str) -> bytes:
         """One program, without its name."""
         return self._index("partner", partner_id)
+
+    def excluded_index(self, registration_id: str | None, reference: str) -> bytes:
+        """Somebody whom patients of this EHR may leave out."""
+        return self._index("excluded", registration_id or "", reference)
+
+    @cached_property
+    def _asks(self) -> dict[str, Any]:
+        """What every look at a case is asked with."""
+        return {"tenant": self._tenant_id, "person": self.excluded_index(*self._person)}
 
     def _index(self, kind: str, *parts: str) -> bytes:
         found = self._indexes.get((kind, *parts))
