@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from typing import Any, TextIO
 
 import click
 
 SETTINGS = f"{__name__}.settings"  # in the context's meta: gives the settings
-MONTH = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])")
 
 
 def _settings(context: click.Context) -> Any:
@@ -18,7 +16,9 @@ def _settings(context: click.Context) -> Any:
 
 
 def _month(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not MONTH.fullmatch(value):
+    from smart_app.policy import audit_trail
+
+    if value is not None and not audit_trail.is_month(value):
         raise click.BadParameter("a month is written like 2026-11")
     return value
 

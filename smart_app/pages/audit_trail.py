@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,12 +10,12 @@ from flask import Blueprint, render_template
 
 from smart_app import guards
 from smart_app.errors import NothingToShowError
+from smart_app.policy.audit_trail import is_month
 from smart_app.ports import Trail
 
 blueprint = Blueprint("audit_trail", __name__)
 guards.protect(blueprint, guards.require_privacy_officer)
 
-MONTH = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])")
 MOST = 500  # lines on one page; the command line has all
 ACTIONS = {
     "read": "read",
@@ -79,7 +78,7 @@ def _page(template: str, month: str, lines: Sequence[object]) -> str:
 
 def _month(text: str) -> str:
     """The month of the path, this one where it names none."""
-    if text and not MONTH.fullmatch(text):
+    if text and not is_month(text):
         raise NothingToShowError
     return text or f"{guards.services().now():%Y-%m}"
 

@@ -6,6 +6,7 @@ under a release, with what became of it (R26). Nothing here opens a resource.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from fhir_profiles.security_labels import Label, labels_for
 from fhir_profiles.terminology import Payload
 
 Record = Mapping[str, Any]
+_MONTH = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])")
 WORKER = "Device/system-delivery"
 SHOWN = frozenset({"permit", "redact", "break-glass"})
 # action of the log -> interaction of the profile. Sign-ins, and what stands for no access to an item, have none.
@@ -34,6 +36,11 @@ INTERACTIONS = {
 }
 
 
+def is_month(text: str) -> bool:
+    """ "2026-11", as each row of the log says its own."""
+    return _MONTH.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class TrailLine:
     """One row: its ``position`` in the chain, when, who in which role and why, what and under which rule.
@@ -49,15 +56,7 @@ class TrailLine:
     answer: str
     rules: tuple[str, ...]
     items: tuple[str, ...]
-    case_id: str
-    consents: tuple[str, ...]
     partner_id: str
-    crossing: str
-
-    @property
-    def month(self) -> str:
-        """ "2026-11"."""
-        return f"{self.at:%Y-%m}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Disclosure:
 
 
 def line_of(position: int, record: Record) -> TrailLine:
-    """One row in order. A row that could not be opened is told as such."""
+    """One row in order."""
     entities = _entities(record)
     rules = [str(one["rule"]) for one in entities if one.get("rule")] or [str(record.get("rule") or "")]
     return TrailLine(
@@ -85,34 +84,29 @@ def line_of(position: int, record: Record) -> TrailLine:
         answer=_answer(record, entities),
         rules=tuple(dict.fromkeys(rule for rule in rules if rule)),
         items=tuple(_current(one) for one in entities),
-        case_id=str(record.get("case") or ""),
-        consents=tuple(record.get("consents") or ()),
         partner_id=str(record.get("partner") or ""),
-        crossing=str(record.get("crossing") or ""),
     )
 
 
 def disclosures(rows: Iterable[tuple[int, Record]]) -> list[Disclosure]:
     """The accounting of disclosures: one line for each release and each time something left under it, oldest first."""
-    found: dict[str, list[tuple[int, Record]]] = {}
+    found: list[tuple[int, Record]] = []
     outcomes: dict[str, str] = {}
     for position, record in rows:
-        crossing = str(record.get("crossing") or "")
         if record.get("phase") == "outcome":
-            outcomes[crossing] = str(record.get("outcome") or "")
+            outcomes[str(record.get("crossing"))] = str(record.get("outcome") or "")
         elif record.get("is_disclosure"):
-            found.setdefault(crossing, []).append((position, record))
+            found.append((position, record))
     return [
         Disclosure(
             at=datetime.fromisoformat(record["at"]),
             consent=str(consent),
             to=str(record.get("partner") or _who(record).removeprefix("Organization/")),
             items=tuple(_current(one) for one in _entities(record) if one.get("result", "permit") in SHOWN),
-            outcome=outcomes.get(crossing, "sent" if record.get("phase") == "intended" else "read"),
+            outcome=outcomes.get(str(record.get("crossing")), "sent" if record.get("phase") == "intended" else "read"),
             position=position,
         )
-        for crossing, told in found.items()
-        for position, record in told
+        for position, record in found
         for consent in record.get("consents") or ()
     ]
 

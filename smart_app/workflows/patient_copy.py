@@ -104,8 +104,10 @@ def make(office: SecondPerson, door: Door, person: Person, ask_id: str, now: dat
 def _cases(work: UnitOfWork, patient: Requester) -> Iterator[tuple[CaseKind, datetime | None, list[Payload]]]:
     key = PatientKey(patient.registration_id or "", patient.patient_id or "")
     for kind in KINDS:
-        for case in work.find_cases(kind, patient=key):
-            yield kind, case.began_at, [one.payload for name in TYPES for one in work.in_case(case.case_id, name)]
+        cases = work.find_cases(kind, patient=key)
+        items = work.in_cases(cases, TYPES)
+        for case in cases:
+            yield kind, case.began_at, [one.payload for name in TYPES for one in items[case.case_id][name]]
 
 
 def _part(payload: Payload) -> Part:
