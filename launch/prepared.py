@@ -7,10 +7,10 @@ does. The caller's transaction, its rollback and the pool stay SQLAlchemy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, text
+from sqlalchemy import Connection, Dialect, Select, Table, text
 from sqlalchemy.exc import DBAPIError
 
 Row = tuple[Any, ...]
@@ -61,6 +61,16 @@ class Prepared:
         if found is None:
             found = self._compiled[name] = _Compiled(self._make(name), connection.dialect, self._columns)
         return found
+
+
+def prepared(statement: Any) -> Prepared:
+    """A statement that is the same for every dialect and names its own parameters."""
+    return Prepared(lambda _: statement)
+
+
+def prepared_insert(table: Table, *, but: Collection[str] = ()) -> Prepared:
+    """One row or many into ``table``, with a value for every column but those."""
+    return Prepared(lambda _: table.insert(), [column.name for column in table.columns if column.name not in but])
 
 
 class _Compiled:

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, bindparam, select
 
 from launch.buckets import Buckets
 from launch.errors import BearerError, TooManyCallsError
-from launch.prepared import Prepared
+from launch.prepared import prepared
 from launch.refusal_log import network_of
 from launch.scopes import covers_system
 from launch.tables import launch_client, launch_token
@@ -29,7 +29,7 @@ from launch.tables import launch_client, launch_token
 CALLS_PER_SECOND: Final = 50.0
 SECONDS_AT_ONCE: Final = 10
 # Built once: a statement costs more to make than to run.
-_LOOK = (
+_TOKEN = prepared(
     select(
         launch_token.c.client_id,
         launch_token.c.scopes,
@@ -44,7 +44,6 @@ _LOOK = (
     )
     .where(launch_token.c.tenant_id == bindparam("tenant"), launch_token.c.token_hash == bindparam("hash"))
 )
-_TOKEN = Prepared(lambda _: _LOOK)
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE)
 
 

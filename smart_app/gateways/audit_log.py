@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
-from launch.prepared import Prepared
+from launch.prepared import prepared, prepared_insert
 from smart_app.gateways.cipher import MasterCipher, SealError
 from smart_app.gateways.engine import insert_ignoring
 from smart_app.gateways.tables import audit_head, audit_row
@@ -51,19 +51,17 @@ class Verification:
 
 
 # Built once: every page of a launch appends some rows.
-_ADD = Prepared(lambda _: audit_row.insert(), [column.name for column in audit_row.columns])
-_LOCK = (
+_ADD = prepared_insert(audit_row)
+_HEAD = prepared(
     select(audit_head.c.position, audit_head.c.row_hash)
     .where(audit_head.c.tenant_id == bindparam("tenant"))
     .with_for_update()
 )
-_HEAD = Prepared(lambda _: _LOCK)
-_ON = (
+_MOVE = prepared(
     update(audit_head)
     .where(audit_head.c.tenant_id == bindparam("tenant"))
     .values(position=bindparam("new_position"), row_hash=bindparam("new_hash"))
 )
-_MOVE = Prepared(lambda _: _ON)
 
 
 class AuditLog:

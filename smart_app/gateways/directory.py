@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy import Engine, Select, bindparam, delete, select, update
 
-from launch.prepared import Prepared
+from launch.prepared import prepared
 from smart_app.gateways.tables import partner
 from smart_app.ports import Directory, Partner
 
@@ -91,8 +91,8 @@ def _partners_by(column: str | None) -> Select[Any]:
 
 
 _FIRST = {
-    "partner_id": Prepared(lambda _: _partners_by("partner_id")),
-    "client_id": Prepared(lambda _: _partners_by("client_id")),
+    "partner_id": prepared(_partners_by("partner_id")),
+    "client_id": prepared(_partners_by("client_id")),
 }
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, exists, selec
 
 from fhir_profiles.security_labels import Label, enforced_labels
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY, OBSERVATION_VALUE
-from launch.prepared import Prepared
+from launch.prepared import prepared_insert
 from smart_app.gateways.cipher import CaseKey, MasterCipher, SealError
 from smart_app.gateways.engine import claim, insert_or_replace
 from smart_app.gateways.tables import exclusion, partner_view, vault_case, vault_key, vault_receipt, vault_resource
@@ -86,10 +86,8 @@ class TamperedError(Exception):
 
 
 # Built once: a statement's cache key is computed once, which is most of what a small insert costs.
-CASE_COLUMNS = [column.name for column in vault_case.columns if column.name not in ("transport", "opened_at")]
-INSERT_CASE = Prepared(lambda _: vault_case.insert(), CASE_COLUMNS)
-INSERT_KEY = Prepared(lambda _: vault_key.insert(), [column.name for column in vault_key.columns])
-INSERT_RESOURCE = Prepared(lambda _: vault_resource.insert(), [column.name for column in vault_resource.columns])
+INSERT_CASE = prepared_insert(vault_case, but=("transport", "opened_at"))
+INSERT_KEY, INSERT_RESOURCE = prepared_insert(vault_key), prepared_insert(vault_resource)
 _TENANT: BindParameter[str] = bindparam("tenant")
 # Asked in the same statement for everybody: that a patient left somebody out costs no other one (R22).
 _IS_EXCLUDED = exists().where(
