@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 from smart_app.logs import FIELDS
-from smart_app.proofs.canary_search import found_in
+from smart_app.proofs.canary_search import found_in, tables_of
 from smart_app.proofs.check import Check, require
 from smart_app.proofs.instance import Instance, Seat, sent_to_log
 from smart_app.proofs.observers import AUTHOR, PATIENT
@@ -31,7 +29,7 @@ def on_disk(bench: Bench) -> None:
 def in_the_clear(bench: Bench) -> None:
     """No table says which program a referral is with, whose it is or who made it."""
     for variant, world in bench.worlds.items():
-        dumped = _dump(world.here.database)
+        dumped = tables_of(world.here.database)
         for table in ("vault_case", "vault_resource", "delivery", "audit_row", "vault_receipt"):
             for word in ("harbor", "northside", PATIENT, AUTHOR, "Practitioner"):
                 require(word not in dumped.get(table, ""), f"{variant}: {table} holds «{word}»")
@@ -105,19 +103,6 @@ def _write_everywhere(here: Instance) -> list[tuple[str, str]]:
         for seat, path in (*seats, (here.stranger(""), "/health")):
             answers.append((f"GET {path}, store gone", seat.ask("GET", path).get_data(as_text=True)))
     return answers
-
-
-def _dump(database: Path) -> dict[str, str]:
-    """All that SQL shows of each table; blobs as Latin-1, so that a readable word in one is readable here too."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20) as connection:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            table: "\n".join(
-                "|".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row)
-                for row in connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - its own table names
-            )
-            for table in tables
-        }
 
 
 CHECKS: tuple[Check[Bench], ...] = (

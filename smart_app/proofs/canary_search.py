@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -59,3 +60,16 @@ def kept_by_the_app(folder: Path) -> list[Path]:
     """Every file of a demo but what belongs to the sandboxes: their databases and keys."""
     theirs = ("ehr.sqlite3", "program.sqlite3", "program-keys.json")
     return [file for file in sorted(folder.iterdir()) if file.is_file() and not file.name.startswith(theirs)]
+
+
+def tables_of(database: Path) -> dict[str, str]:
+    """All that SQL shows of each table; blobs as Latin-1, so that a readable word in one is readable here too."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: "\n".join(
+                "|".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row)
+                for row in connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - its own table names
+            )
+            for table in tables
+        }

@@ -12,6 +12,7 @@ from functools import partial
 
 from smart_app.proofs.check import Check, require
 from smart_app.proofs.instance import Instance, Seat
+from smart_app.proofs.leaving import attested
 from smart_app.proofs.observers import AUTHOR, CHILD, INBOUND, OUT_TO_INBOX, OUT_TO_SYSTEM, PATIENT
 from smart_app.proofs.recording import Exchange, alike, first_difference
 from smart_app.proofs.referrals import Ids, as_bytes, bundle
@@ -200,9 +201,7 @@ def another_chart(bench: Bench) -> None:
 
 
 def _home(here: Instance, patient: str, registration: str, case: str) -> list[Exchange]:
-    seat = here.launch(AUTHOR, patient, registration=registration)
-    form = {"answer": "alone", "limits_said": "yes", "interpreter": "none", "csrf_token": seat.token()}
-    seat.ask("POST", "privacy", form=form)
+    seat = attested(here.launch(AUTHOR, patient, registration=registration))
     return [seat.record("GET", path) for path in ("", "connect/harbor", f"sent/{case}")]
 
 

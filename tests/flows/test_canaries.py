@@ -18,7 +18,7 @@ from parties import Plays, Vault, case_of, sit_down
 from smart_app.demo import Place
 from smart_app.foundation import lay_foundation
 from smart_app.gateways.backup import back_up, write_key_copy
-from smart_app.proofs.canary_search import found_in, found_in_bytes, kept_by_the_app
+from smart_app.proofs.canary_search import found_in, found_in_bytes, kept_by_the_app, tables_of
 from smart_app.settings import load
 from smart_app.tour.sandboxes import SandboxEhr, SandboxProgram, bundle_of, resource_in, until
 
@@ -126,7 +126,7 @@ def test_attack_14_no_canary_in_a_backup_a_dump_or_the_key_copy(
     base.engine.dispose()
     sealed = (tmp_path / "backup.age").read_bytes()
     opened = pyrage.decrypt(sealed, [offline])
-    dumped = "".join(_dump(demo.directory / "vault.sqlite3").values()).encode()
+    dumped = "".join(tables_of(demo.directory / "vault.sqlite3").values()).encode()
     assert all(b"[A|SDV]" in content for content in (opened, dumped))
     assert b"[A|SDV]" not in sealed
     for content in (sealed, opened, dumped, copy.read_bytes()):
@@ -139,7 +139,7 @@ def test_attack_14_a_dump_does_not_say_which_program_a_case_is_with(demo: Place,
 
     Break: store ``partner_id`` in ``vault_case`` as it is.
     """
-    dumped = _dump(demo.directory / "vault.sqlite3")
+    dumped = tables_of(demo.directory / "vault.sqlite3")
     telling = {table: text for table, text in dumped.items() if table not in PUBLIC_TABLES}
     assert telling["vault_case"]
     assert telling["delivery"]
@@ -198,18 +198,5 @@ def test_a_seeded_leak_in_the_database_is_found(demo: Place, tmp_path: Path) -> 
     target.execute("UPDATE fact SET outcome = 'Thrumwhistle' WHERE rowid = (SELECT min(rowid) FROM fact)")
     target.commit()
     assert found_in(["Thrumwhistle"], kept_by_the_app(tmp_path)) == ["Thrumwhistle (raw) in vault.sqlite3-wal"]
-    assert "Thrumwhistle" in _dump(copy)["fact"]
+    assert "Thrumwhistle" in tables_of(copy)["fact"]
     target.close()
-
-
-def _dump(database: Path) -> dict[str, str]:
-    """All that SQL shows of each table, blobs as Latin-1 so that a readable word in one is readable here too."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20) as connection:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            table: "\n".join(
-                "|".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row)
-                for row in connection.execute(f'SELECT * FROM "{table}"')
-            )
-            for table in tables
-        }

@@ -23,6 +23,7 @@ from changes import Change, Name, changes
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCEPTED = Path(__file__).with_name("accepted.toml")
+sys.path.append(str(ROOT / "tests" / "support"))  # where the narrow tests have what they share
 TIMEOUT_SECONDS = 180
 WORKERS = int(os.environ.get("WORKERS", os.cpu_count() or 1))
 # The narrow tests of each file, and what spares a fork work: pure tests need no conftest.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,9 +27,11 @@ from smart_app.gateways.cipher import MasterCipher, MasterKey
 from smart_app.gateways.directory import SqlDirectory
 from smart_app.gateways.door import VaultDoor
 from smart_app.gateways.engine import make_engine
+from smart_app.gateways.erasure import Eraser
 from smart_app.gateways.migrations_runner import migrate
 from smart_app.gateways.outbox import SqlJobStore
 from smart_app.policy.access import Purpose, Requester, Role
+from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.ports import CaseKind, Partner, PatientKey
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
@@ -62,6 +64,20 @@ class World:
     now: datetime = NOW
     us: str = "Organization/hc1"
     patient: PatientKey = field(default_factory=lambda: PatientKey("a", CHART_ID))
+
+    def eraser(
+        self, *, closed_on: frozenset[date] = frozenset(), after_erase: Callable[[datetime], object] = lambda _: None
+    ) -> Eraser:
+        """What the worker erases with."""
+        return Eraser(
+            self.engine,
+            self.cipher,
+            self.door,
+            calendar=ClinicCalendar("America/Chicago", closed_on=closed_on),
+            organization_reference=self.us,
+            site_id="main",
+            after_erase=after_erase,
+        )
 
     # -- people --------------------------------------------------------------------------------------------------
 

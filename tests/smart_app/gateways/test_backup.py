@@ -26,10 +26,8 @@ from smart_app.gateways.backup import (
 from smart_app.gateways.cipher import MasterCipher, MasterKey, SealError
 from smart_app.gateways.door import VaultDoor
 from smart_app.gateways.engine import make_engine
-from smart_app.gateways.erasure import Eraser
 from smart_app.gateways.key_ring import KeyRing, LocalLock, create, opened_file
 from smart_app.gateways.rewrap import rotate
-from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.retention import Why
 from smart_app.proofs.canary_search import found_in_bytes
 
@@ -78,15 +76,7 @@ def erase(world, ring, copy, case_id: str) -> None:
         rotate(world.engine, world.cipher, ring, now)
         write_key_copy(world.engine, "hc1", ring, copy)
 
-    job = Eraser(
-        world.engine,
-        world.cipher,
-        world.door,
-        calendar=ClinicCalendar("America/Chicago"),
-        organization_reference=world.us,
-        site_id="main",
-        after_erase=renew,
-    )
+    job = world.eraser(after_erase=renew)
     with world.door.inside({"who": "test"}, world.now) as (connection, vault, note):
         job.erase_in(connection, vault, note, case_id, Why.REQUEST, world.now)
     job.finish(world.now)
@@ -268,15 +258,7 @@ def test_an_erase_that_was_not_finished_is_finished_by_the_next_round(kept, ring
     Break: in ``Eraser.look`` call ``finish`` only when something was erased now.
     """
     ids, called = kept.refer(), []
-    job = Eraser(
-        kept.engine,
-        kept.cipher,
-        kept.door,
-        calendar=ClinicCalendar("America/Chicago"),
-        organization_reference=kept.us,
-        site_id="main",
-        after_erase=called.append,
-    )
+    job = kept.eraser(after_erase=called.append)
     with kept.door.inside({"who": "test"}, kept.now) as (connection, vault, note):
         job.erase_in(connection, vault, note, ids.case_id, Why.REQUEST, kept.now)
     assert kept.count("erased_key") == 1

@@ -11,11 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from fhir_profiles.proposed_appointment import booked_appointment
 from smart_app.errors import ConflictError, NothingToShowError, RefusedError
 from smart_app.gateways import audit_log
-from smart_app.gateways.erasure import Eraser, Outcome, Round
+from smart_app.gateways.erasure import Outcome, Round
 from smart_app.gateways.second_person import SecondPerson
 from smart_app.office_ports import AskKind, Person
 from smart_app.policy.access import Purpose, Requester, Role
-from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.policy.consent import withdrawn
 
 TABLES = ("vault_case", "vault_key", "vault_resource", "partner_view")
@@ -25,20 +24,8 @@ OFFICER = Person("Practitioner/officer-grant", "a", "l-1", "privacy-officer")
 LEAD = Person("Practitioner/lead-osei", "a", "l-2", "program-lead")
 
 
-def eraser(world, *, closed_on: frozenset[date] = frozenset(), after_erase=lambda now: None) -> Eraser:
-    return Eraser(
-        world.engine,
-        world.cipher,
-        world.door,
-        calendar=ClinicCalendar("America/Chicago", closed_on=closed_on),
-        organization_reference=world.us,
-        site_id="main",
-        after_erase=after_erase,
-    )
-
-
 def desk(world) -> SecondPerson:
-    return SecondPerson(world.engine, world.cipher, world.door, eraser(world))
+    return SecondPerson(world.engine, world.cipher, world.door, world.eraser())
 
 
 def book(world, ids, start: datetime = VISIT) -> None:
@@ -62,7 +49,7 @@ def test_rule_R35_staging_is_erased_when_the_day_of_the_visit_is_over(world):
     with world.door.open_for(world.program(), world.now) as work:
         work.claim_receipt("harbor-system", ["Bundle|x|1"], b"body", ids.task)
         work.read_since({one.reference: (ids.case_id, one.etag) for one in work.in_case(ids.case_id, "Task")})
-    job = eraser(world)
+    job = world.eraser()
     assert job.look(DAY_AFTER - timedelta(seconds=1)) == Round()
     with world.door.open_for(world.scheduler(), DAY_AFTER - timedelta(seconds=1)) as work:
         assert work.read(ids.service_request)
@@ -90,7 +77,7 @@ def test_rule_R35_on_a_snow_day_the_request_stays(world):
     """
     ids = world.inbound()
     book(world, ids)
-    job = eraser(world, closed_on=frozenset({date(2026, 11, 25)}))
+    job = world.eraser(closed_on=frozenset({date(2026, 11, 25)}))
     assert job.look(DAY_AFTER) == Round()
     with world.door.open_for(world.scheduler(), DAY_AFTER) as work:
         assert work.read(ids.service_request)
@@ -106,10 +93,10 @@ def test_rule_R35_the_end_of_the_release_ends_staging_and_not_our_own_record(wor
     short, taken_back, ours = world.inbound(days=2), world.inbound(), world.refer(days=2, queue=False)
     with world.door.open_for(Requester(Role.LABELER, "Device/l", Purpose.LABELING), world.now) as work:
         work.amend(taken_back.consent, withdrawn)
-    assert eraser(world).look(world.now) == Round(erased=1)
-    assert eraser(world).look(world.now + timedelta(days=4)) == Round(erased=1)
+    assert world.eraser().look(world.now) == Round(erased=1)
+    assert world.eraser().look(world.now + timedelta(days=4)) == Round(erased=1)
     assert (rows_of(world, short.case_id), rows_of(world, taken_back.case_id)) == (0, 0)
-    assert eraser(world).look(world.now + timedelta(days=400)) == Round()
+    assert world.eraser().look(world.now + timedelta(days=400)) == Round()
     with world.door.open_for(world.clinician(), world.now + timedelta(days=400)) as work:
         assert work.read(ours.service_request)
 
@@ -125,7 +112,7 @@ def test_rule_R35_a_legal_hold_stops_every_erase_and_opens_nothing(world):
     office.confirm(LEAD, office.ask(OFFICER, AskKind.HOLD_SET, ids.case_id, "counsel", world.now), world.now)
     assert office.holds() == [ids.case_id]
     late = world.now + timedelta(days=40)
-    assert eraser(world).look(late) == Round(held=1)
+    assert world.eraser().look(late) == Round(held=1)
     with pytest.raises(NothingToShowError), world.door.open_for(world.scheduler(), late) as work:
         work.read(ids.task)
     with pytest.raises(ConflictError):
@@ -133,7 +120,7 @@ def test_rule_R35_a_legal_hold_stops_every_erase_and_opens_nothing(world):
     with pytest.raises(DBAPIError):
         world.run(f"DELETE FROM vault_case WHERE case_id = '{ids.case_id}'")
     office.confirm(OFFICER, office.ask(LEAD, AskKind.HOLD_LIFT, ids.case_id, "counsel", late), late)
-    assert eraser(world).look(late) == Round(erased=1)
+    assert world.eraser().look(late) == Round(erased=1)
     actions = [row["action"] for row in world.audit()]
     assert [actions.count(one) for one in ("hold-set", "erase-refused", "hold-lifted", "erase")] == [1, 2, 1, 1]
 
@@ -183,8 +170,8 @@ def test_rule_R09_what_waits_under_a_release_that_is_over_is_emptied(world):
     """
     over, lasting = world.refer(days=2), world.refer(days=30)
     world.run("UPDATE delivery SET attempts = 1")  # the program was down
-    assert eraser(world).look(world.now + timedelta(days=1)) == Round()
-    assert eraser(world).look(world.now + timedelta(days=4)) == Round(stopped=1)
+    assert world.eraser().look(world.now + timedelta(days=1)) == Round()
+    assert world.eraser().look(world.now + timedelta(days=4)) == Round(stopped=1)
     assert world.count("delivery", f"state = 'open' AND case_id = '{lasting.case_id}'") == 1
     assert world.count("delivery", f"case_id = '{over.case_id}'") == 0
     assert world.count("vault_case", f"case_id = '{over.case_id}' AND transport = 'stopped'") == 1
@@ -198,7 +185,7 @@ def test_what_is_being_sent_now_is_left_to_its_worker(world):
     world.refer(days=2)
     world.run("UPDATE delivery SET attempts = 1")
     assert len(world.jobs.claim(limit=1, lease_seconds=600)) == 1
-    assert eraser(world).look(world.now + timedelta(days=4)) == Round()
+    assert world.eraser().look(world.now + timedelta(days=4)) == Round()
     assert world.count("delivery", "state = 'open'") == 1
 
 
@@ -206,5 +193,5 @@ def test_a_case_whose_key_is_gone_is_taken_away(world):
     """Rows that nobody can open any more do not lie there for ever."""
     ids = world.inbound()
     world.run(f"DELETE FROM vault_key WHERE case_id = '{ids.case_id}'")
-    assert eraser(world).look(world.now) == Round(erased=1)
+    assert world.eraser().look(world.now) == Round(erased=1)
     assert rows_of(world, ids.case_id) == 0

@@ -8,11 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from smart_app.errors import LockedError, NothingToShowError, RefusedError
-from smart_app.gateways.erasure import Eraser
 from smart_app.gateways.second_person import SecondPerson
 from smart_app.office_ports import AskKind, Person
 from smart_app.policy.access import Purpose, Requester, Role
-from smart_app.policy.clinic_calendar import ClinicCalendar
 from smart_app.workflows import patient_copy
 
 OFFICER = Person("Practitioner/officer-grant", "a", "l-1", "privacy-officer")
@@ -21,15 +19,7 @@ LEAD = Person("Practitioner/lead-osei", "a", "l-2", "program-lead")
 
 @pytest.fixture
 def office(world) -> SecondPerson:
-    eraser = Eraser(
-        world.engine,
-        world.cipher,
-        world.door,
-        calendar=ClinicCalendar("America/Chicago"),
-        organization_reference=world.us,
-        site_id="main",
-    )
-    return SecondPerson(world.engine, world.cipher, world.door, eraser)
+    return SecondPerson(world.engine, world.cipher, world.door, world.eraser())
 
 
 def ask(world, office, **changes) -> str:

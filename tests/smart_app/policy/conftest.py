@@ -97,3 +97,9 @@ _MADE = _make()
 def parts() -> dict[str, Payload]:
     """Patient alias, release, request, task and a proposed visit, fresh for each test."""
     return deepcopy(_MADE)
+
+
+@pytest.fixture
+def release(parts: dict[str, Payload]) -> Payload:
+    """The release of that referral."""
+    return parts["Consent"]

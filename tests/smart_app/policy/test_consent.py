@@ -8,34 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from asked_releases import NOW, Payload, covers, no, state
 
 from fhir_profiles.security_labels import Label, labels_for
 from fhir_profiles.terminology import ACT_CODE, ACT_REASON, CONFIDENTIALITY
 from smart_app.policy import consent
 from smart_app.policy.access import ConsentState, Purpose
-
-Payload = dict[str, Any]
-NOW = datetime(2026, 10, 15, 12, tzinfo=UTC)
-ASKED: dict[str, Any] = {
-    "recipient": "Organization/harbor",
-    "purpose": Purpose.COC,
-    "item_reference": "Task/t1",
-    "labels": labels_for("referral-task"),
-    "now": NOW,
-}
-
-
-@pytest.fixture
-def release(parts: dict[str, Payload]) -> Payload:
-    return parts["Consent"]
-
-
-def covers(release: Payload, **changes: Any) -> bool:
-    return consent.covers(release, **{**ASKED, **changes})
-
-
-def state(*releases: Payload, **changes: Any) -> ConsentState:
-    return consent.standing(releases, **{**ASKED, **changes})[0]
 
 
 def test_a_whole_release_covers_its_items_the_name_to_use_and_itself(release: Payload) -> None:
@@ -224,10 +202,6 @@ def test_the_four_states(release: Payload) -> None:
     assert state(withdrawn, release) is ConsentState.COVERS
     assert state(release, recipient="Organization/northside") is ConsentState.NONE
     assert state(release, item_reference="Task/t2") is ConsentState.NONE
-
-
-def no(**provision: Any) -> Payload:
-    return {"resourceType": "Consent", "status": "active", "provision": {"type": "deny", **provision}}
 
 
 def test_a_no_in_force_beats_every_yes(release: Payload) -> None:

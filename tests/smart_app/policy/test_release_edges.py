@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from asked_releases import Payload, covers, no, state
 
 from fhir_profiles.security_labels import Label, labels_for
 from fhir_profiles.terminology import CONFIDENTIALITY
 from smart_app.policy import consent
-from smart_app.policy.access import ConsentState, Purpose
-
-Payload = dict[str, Any]
-NOW = datetime(2026, 10, 15, 12, tzinfo=UTC)
-ASKED: dict[str, Any] = {
-    "recipient": "Organization/harbor",
-    "purpose": Purpose.COC,
-    "item_reference": "Task/t1",
-    "labels": labels_for("referral-task"),
-    "now": NOW,
-}
-
-
-@pytest.fixture
-def release(parts: dict[str, Payload]) -> Payload:
-    return parts["Consent"]
-
-
-def covers(release: Payload, **changes: Any) -> bool:
-    return consent.covers(release, **{**ASKED, **changes})
-
-
-def state(*releases: Payload, **changes: Any) -> ConsentState:
-    return consent.standing(releases, **{**ASKED, **changes})[0]
-
-
-def no(**provision: Any) -> Payload:
-    return {"resourceType": "Consent", "status": "active", "provision": {"type": "deny", **provision}}
+from smart_app.policy.access import ConsentState
 
 
 @pytest.mark.rule("R9")
