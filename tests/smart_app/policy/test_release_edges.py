@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asked_releases import Payload, covers, no, state
+from asked_releases import ASKED, Payload, covers, no, state
 
 from fhir_profiles.security_labels import Label, labels_for
 from fhir_profiles.terminology import CONFIDENTIALITY
@@ -76,3 +76,13 @@ def test_a_no_for_the_request_is_a_no_for_its_visit(release: Payload) -> None:
     visit = {"item_reference": "Appointment/a1", "labels": labels_for("proposed-appointment")}
     assert state(release, refusal, **visit, belongs_to=["ServiceRequest/s1"]) is ConsentState.DENY
     assert state(release, refusal) is ConsentState.COVERS
+
+
+def test_the_first_release_that_covers_is_the_one_that_is_named(release: Payload) -> None:
+    """The log names one release for each disclosure: the first that covers, and none where none does.
+
+    Break: in ``consent.standing`` keep the last.
+    """
+    other, over = {**release, "id": "c2"}, consent.withdrawn(release)
+    assert consent.standing([over, release, other], **ASKED) == (ConsentState.COVERS, release)
+    assert consent.standing([over], **ASKED) == (ConsentState.LAPSED, None)
